@@ -1,0 +1,1 @@
+"""The command line: parses, calls a function of the same name, prints."""

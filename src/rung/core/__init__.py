@@ -1,0 +1,1 @@
+"""The nouns, the answer path, the registry and the errors: what everything else is made of."""

@@ -1,0 +1,225 @@
+"""The one path from a question to an answer: prepare, the model call, finish.
+
+Evaluation, training rows, the command line and the server all come through here, so that nothing can differ between them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.core.candidate import Candidate, OutputSlot
+from rung.core.evaluation import Answer
+from rung.core.model import Completion, Encoder, Failure, Model, Request
+from rung.core.prompt import render
+from rung.core.registry import create, find
+from rung.core.task import Example, Passage
+
+CHUNK = 64
+_MARK = re.compile(r"\[(\d{1,3})\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What an index holds: a passage of a document, or a solved example of the training pool."""
+
+    id: str
+    text: str
+    payload: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    item: Item
+    score: float
+
+
+class Retriever(Protocol):
+    """An opened index. `id` is `<hash>@<version>`."""
+
+    id: str
+
+    def search(
+        self, queries: Sequence[str], k: int, *, mode: str = "rrf", exclude: Sequence[frozenset[str]] | None = None
+    ) -> list[list[Hit]]:
+        """The k best items of every query, best first. `mode`: rrf | lexical | dense. `exclude`: item ids, a set a query."""
+        ...
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A candidate with its parts loaded."""
+
+    candidate: Candidate
+    model: Model
+    passages: Retriever | None = None
+    pool: Retriever | None = None
+    steps: tuple[Callable[[str], str | Failure], ...] = ()
+
+
+def open_candidate(
+    candidate: Candidate, folder: Path, indexes: Path, *, model: Model | None = None, encoder: Encoder | None = None
+) -> Opened:
+    """Load what a candidate's slots name, and nothing else.
+
+    `folder` is the candidate's own (adapter, head); `indexes` holds the shared indexes. Pass `model` or `encoder` to share
+    one that is already loaded; `model` must then be the one with this candidate's adapter in it.
+    """
+    if model is None:
+        ref = candidate.model
+        model = find("model", ref.kind).open(ref, adapter=candidate.adapter, folder=folder)
+    steps = tuple(_step(step.name, step.arguments) for step in candidate.output.steps)
+    opened: dict[str, Retriever] = {}
+    wanted = {
+        "passages": (candidate.retriever.index, candidate.retriever.recipe.encoder) if candidate.retriever else None,
+        "pool": (candidate.shots.index, candidate.shots.encoder)
+        if candidate.shots and candidate.shots.mode == "nearest"
+        else None,
+    }
+    for slot, place in wanted.items():
+        if place:
+            index, name = place
+            part = encoder if encoder is not None and encoder.id.split("@")[0] == name else None
+            if part is None and name:
+                part = create("encoder", name)
+            opened[slot] = create("retriever", "index", folder=indexes / index.split("@")[0], encoder=part)
+    return Opened(candidate, model, opened.get("passages"), opened.get("pool"), steps)
+
+
+def _step(name: str, arguments: dict[str, Any]) -> Callable[[str], str | Failure]:
+    function = find("step", name)
+    return lambda text: function(text, **arguments)
+
+
+def prepare(
+    opened: Opened, examples: Sequence[Example], *, exclude: Sequence[frozenset[str]] | None = None
+) -> list[Request]:
+    """Retrieve and render. `exclude` keeps, for each example, items of the training pool out of its prompt."""
+    candidate = opened.candidate
+    queries = [example.text for example in examples]
+    passages = _found_passages(opened, queries)
+    shots = _found_shots(opened, queries, exclude)
+    output = candidate.output
+    return [
+        Request(
+            messages=render(candidate.prompt, example.inputs, shots=near, passages=found, choices=output.choices),
+            choices=output.choices if output.constrain else (),
+            json_schema=output.json_schema,
+            max_tokens=output.max_tokens,
+            query=example.text,
+            passages=tuple(found),
+            shots=tuple(near),
+        )
+        for example, near, found in zip(examples, shots, passages, strict=True)
+    ]
+
+
+def _found_passages(opened: Opened, queries: Sequence[str]) -> list[list[Passage]]:
+    slot = opened.candidate.retriever
+    if slot is None or opened.passages is None:
+        return [[] for _ in queries]
+    found = opened.passages.search(queries, slot.recipe.k, mode=slot.recipe.fusion)
+    return [[Passage(id=hit.item.id, text=hit.item.text, **hit.item.payload) for hit in hits] for hits in found]
+
+
+def _found_shots(
+    opened: Opened, queries: Sequence[str], exclude: Sequence[frozenset[str]] | None
+) -> list[list[Example]]:
+    slot = opened.candidate.shots
+    if slot is None:
+        return [[] for _ in queries]
+    if slot.mode == "fixed" or opened.pool is None:
+        fixed = [Example(shot.id, shot.inputs, (shot.answer,)) for shot in slot.fixed[: slot.k]]
+        if exclude is None:
+            return [fixed for _ in queries]
+        return [[shot for shot in fixed if shot.id not in hidden] for hidden in exclude]
+    found = opened.pool.search(queries, slot.k, mode="dense", exclude=exclude)
+    # The nearest comes last, next to the question.
+    return [
+        [Example(hit.item.id, hit.item.payload["inputs"], (hit.item.payload["answer"],)) for hit in reversed(hits)]
+        for hits in found
+    ]
+
+
+def choice_logits(scores: NDArray[np.float64], output: OutputSlot) -> NDArray[np.float64]:
+    """float [..., c]: summed log-probabilities of the choices after normalisation and prior correction."""
+    if output.normalise == "mean":
+        scores = scores / np.array([max(1, len(choice)) for choice in output.choices])
+    if output.priors and output.prior_weight:
+        scores = scores - output.prior_weight * np.array(output.priors)
+    return scores
+
+
+def finish(opened: Opened, example: Example, request: Request, completion: Completion) -> Answer:
+    """From what the model said to the answer: choose, post-process, cite."""
+    output = opened.candidate.output
+    text: str = completion.text
+    failure = completion.failure
+    confidence: float | None = None
+    if failure is None and completion.choice_scores:
+        logits = choice_logits(np.array(completion.choice_scores), output)
+        best = int(np.argmax(logits))
+        text = output.choices[best]
+        confidence = float(1.0 / np.exp(logits - logits[best]).sum())
+    elif failure is None:
+        for step in opened.steps:
+            done = step(text)
+            if isinstance(done, Failure):
+                failure = done
+                break
+            text = done
+    if failure is None and not text.strip():
+        failure = Failure("empty", "the model answered nothing")
+    return Answer(
+        example=example.id,
+        text=text if failure is None else "",
+        raw=completion.text if failure or completion.text != text else "",
+        failure=failure,
+        confidence=confidence,
+        citations=_citations(text, request.passages, output.abstain) if failure is None else (),
+        passages=tuple(passage.id for passage in request.passages),
+        shots=tuple(shot.id for shot in request.shots),
+        tokens_in=completion.tokens_in,
+        tokens_out=completion.tokens_out,
+        seconds=completion.seconds,
+        money=completion.money,
+        finish=completion.finish,
+        served_by=completion.served_by,
+    )
+
+
+def _citations(text: str, passages: Sequence[Passage], abstain: str | None) -> tuple[str, ...]:
+    """Passages that the answer names as [n], or else those that hold it word for word. Never one that was not shown."""
+    if not passages or text == abstain:
+        return ()
+    named = [int(mark) for mark in _MARK.findall(text)]
+    cited = [passages[n - 1].id for n in dict.fromkeys(named) if 1 <= n <= len(passages)]
+    if cited:
+        return tuple(cited)
+    quote = text.strip().rstrip(".。").casefold()
+    return tuple(p.id for p in passages if quote and quote in p.text.casefold())
+
+
+def answer_stream(
+    opened: Opened, examples: Sequence[Example], *, chunk: int = CHUNK
+) -> Iterator[list[tuple[Example, Request, Answer]]]:
+    """Answer in chunks, so that a caller can keep what is done."""
+    for start in range(0, len(examples), chunk):
+        part = examples[start : start + chunk]
+        requests = prepare(opened, part)
+        completions = opened.model.generate(requests)
+        yield [
+            (example, request, finish(opened, example, request, completion))
+            for example, request, completion in zip(part, requests, completions, strict=True)
+        ]
+
+
+def answer_many(opened: Opened, examples: Sequence[Example], *, chunk: int = CHUNK) -> list[Answer]:
+    """Every example's answer, in order."""
+    return [answer for part in answer_stream(opened, examples, chunk=chunk) for _, _, answer in part]

@@ -1,0 +1,138 @@
+"""The Task and its plain values: what is asked, on which examples and documents, and how it is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from rung.core.hashing import hash_json
+
+OutputKind = Literal["label", "text", "json"]
+Language = Literal["en", "zh"]
+SplitName = Literal["train", "dev", "test"]
+
+
+class Frozen(BaseModel):
+    """Base of every record that is written to disk: immutable, and strict about unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class OutputSpec(Frozen):
+    """What an answer is: one label of a set, free text, or JSON that fits a schema."""
+
+    kind: OutputKind
+    labels: tuple[str, ...] = ()
+    json_schema: dict[str, Any] | None = None
+    max_tokens: int = 64
+    abstain: str | None = None
+    """The exact text that means "the documents do not say"."""
+
+
+class Constraints(Frozen):
+    """Limits that a winner must keep; unlike cost, they are never traded against quality."""
+
+    max_latency_p95: float | None = None
+    """Seconds for one answer, 95th percentile, one question at a time."""
+    max_memory_gib: float | None = None
+    max_failure_share: float = 0.02
+    """Share of questions without a usable answer above which a candidate cannot win."""
+
+
+class Task(Frozen):
+    """What is asked. Knows no model, and holds no rows."""
+
+    name: str
+    instruction: str
+    inputs: tuple[str, ...]
+    output: OutputSpec
+    metrics: tuple[str, ...]
+    """Metric names; the first one decides."""
+    language: Language = "en"
+    has_documents: bool = False
+    target: float | None = None
+    margin: float = 0.02
+    constraints: Constraints = Constraints()
+
+    @property
+    def metric(self) -> str:
+        return self.metrics[0]
+
+    @property
+    def hash(self) -> str:
+        return hash_json(self.model_dump(mode="json"))
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One question with the answers that count as right."""
+
+    id: str
+    inputs: Mapping[str, str]
+    references: tuple[str, ...]
+    group: str = ""
+    """Examples of one group (a fact, a customer, a conversation) never lie in two splits."""
+    documents: tuple[str, ...] = ()
+    """Ids of the documents known to hold the answer, where the team has marked them."""
+
+    @property
+    def text(self) -> str:
+        """The input fields as one text: what retrieval, duplicates and the baseline look at."""
+        return "\n".join(value for value in self.inputs.values() if value)
+
+    @property
+    def hash(self) -> str:
+        return hash_json([dict(self.inputs), self.references])
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One file of the team's documents, as text."""
+
+    id: str
+    title: str
+    text: str
+    meta: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of a document: characters `start` to `end` of its text."""
+
+    id: str
+    document: str
+    title: str
+    text: str
+    start: int = 0
+    end: int = 0
+
+
+class Split(Frozen):
+    """A frozen list of example ids with the hash of their contents."""
+
+    name: SplitName
+    ids: tuple[str, ...]
+    hash: str
+
+
+@dataclass(frozen=True)
+class FitData:
+    """All that a method may see: the task, train and dev, documents. Never test."""
+
+    task: Task
+    train: tuple[Example, ...]
+    dev: tuple[Example, ...]
+    documents: tuple[Document, ...]
+    run: Path
+    """The run folder: indexes lie in `run/indexes`."""
+    folder: Path
+    """Where this method may write: becomes the candidate's folder."""
+    encoder: str = "minilm"
+    """Registry name of the sentence encoder that retrieval and the baseline use."""
+    seed: int = 0
+    hints: Mapping[str, Any] = field(default_factory=dict)
+    """The method's own block of task.yaml, already checked."""

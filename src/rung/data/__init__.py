@@ -1,0 +1,1 @@
+"""From files to examples, documents and frozen splits."""

@@ -1,0 +1,1 @@
+"""The only orchestrator: plan, run, evaluate, decide."""

@@ -1,0 +1,1 @@
+"""Methods: each fills a candidate's slots with parts of floor 2."""

@@ -1,0 +1,1 @@
+"""Metrics: each scores answers one by one and aggregates sums of their parts."""

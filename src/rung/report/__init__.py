@@ -1,0 +1,1 @@
+"""The report: reads the run folder, computes nothing."""

@@ -1,0 +1,1 @@
+"""Chunks and indexes: finding passages and training examples."""

@@ -1,0 +1,1 @@
+"""Pure functions on text, Chinese and English alike: normal forms, tokens, scripts, post-processing steps."""

@@ -1,0 +1,1 @@
+"""Training: rows, the loop, checkpoints, and the child process they run in."""
