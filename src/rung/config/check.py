@@ -1,0 +1,191 @@
+"""How the fields of task.yaml fit together: with each other, with the registry, and with the files and columns named."""
+
+from __future__ import annotations
+
+import codecs
+import difflib
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from rung.config.schema import Config, ModelConfig
+from rung.config.source import Loc
+from rung.core.errors import Problem
+from rung.core.registry import parts
+
+NOT_BASE_MODELS = {"linear", "extractive"}
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A field that does not fit: its place, the error code and the values that its text names."""
+
+    loc: Loc
+    code: str
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+def near(value: str, known: Sequence[str]) -> str:
+    """' Did you mean ...?' for the nearest known name, or nothing."""
+    folded = {name.casefold(): name for name in known}
+    found = difflib.get_close_matches(value.casefold(), folded, n=1)
+    return f" Did you mean '{folded[found[0]]}'?" if found else ""
+
+
+def check_columns(config: Config, columns: Sequence[str], file: str) -> list[Problem]:
+    """A problem (E1240) for every column that task.yaml names and a data file does not have."""
+    return [
+        Problem(
+            "E1240",
+            config.where(*loc),
+            {"column": name, "file": file, "known": ", ".join(columns), "near": near(name, columns)},
+        )
+        for loc, name in config.columns.items()
+        if name not in columns
+    ]
+
+
+def find_mistakes(config: Config) -> Iterator[Mistake]:
+    """Everything that does not fit together, in the order of the file's schema."""
+    yield from _columns(config)
+    yield from _output(config)
+    yield from _data(config)
+    yield from _registered(config)
+    for i, model in enumerate(config.models):
+        yield from _model(config, ("models", i), model)
+    for i, count in enumerate(_seen_before([model.label for model in config.models])):
+        if count:
+            yield Mistake(("models", i), "E1234", {"name": config.models[i].label})
+
+
+def _seen_before(values: Sequence[str]) -> list[bool]:
+    return [value in values[:i] for i, value in enumerate(values)]
+
+
+def _columns(config: Config) -> Iterator[Mistake]:
+    answer = config.output.column
+    for loc, name in config.columns.items():
+        if name == answer and loc != ("output", "column"):
+            yield Mistake(loc, "E1224", {"column": name})
+    for i, again in enumerate(_seen_before(config.inputs)):
+        if again:
+            yield Mistake(("inputs", i), "E1225", {"value": config.inputs[i]})
+
+
+def _output(config: Config) -> Iterator[Mistake]:
+    output = config.output
+    if output.kind != "label" and output.labels:
+        yield Mistake(("output", "labels"), "E1229", {"field": "labels", "kind": "label", "found": output.kind})
+    if output.kind != "json" and output.json_schema is not None:
+        yield Mistake(("output", "json_schema"), "E1229", {"field": "json_schema", "kind": "json", "found": output.kind})
+    if output.kind == "label" and output.labels:
+        for i, label in enumerate(output.labels):
+            if not label.strip():
+                yield Mistake(("output", "labels", i), "E1212")
+        counts = Counter(label.strip() for label in output.labels)
+        for label, n in counts.items():
+            if n > 1:
+                yield Mistake(("output", "labels"), "E1225", {"value": label})
+        if len(counts) < 2:
+            yield Mistake(("output", "labels"), "E1226", {"labels": ", ".join(counts)})
+    if output.kind == "json":
+        if output.json_schema is None:
+            yield Mistake(("output",), "E1227")
+        elif problem := _schema_problem(output.json_schema):
+            yield Mistake(("output", "json_schema"), "E1228", {"detail": problem})
+
+
+def _schema_problem(schema: dict[str, Any]) -> str:
+    from jsonschema import Draft202012Validator, SchemaError
+
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        return f"{error.json_path}: {error.message[:200]}"
+    outside = [ref for ref in _references(schema) if not ref.startswith("#")]
+    return f"$ref points outside the schema: {outside[0]}" if outside else ""
+
+
+def _references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value.get("$ref"), str):
+            yield value["$ref"]
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _references(item)
+
+
+def _data(config: Config) -> Iterator[Mistake]:
+    data = config.data
+    own = [name for name in ("train", "dev", "test") if getattr(data, name)]
+    if data.examples and own:
+        yield Mistake(("data",), "E1220", {"own": ", ".join(own)})
+    elif not data.examples and not {"train", "test"} <= set(own):
+        yield Mistake(("data",), "E1219", {"found": ", ".join(own) or "neither"})
+    if data.examples and data.dev_share + data.test_share >= 1:
+        yield Mistake(("data", "test_share"), "E1221", {"dev": data.dev_share, "test": data.test_share})
+    if data.encoding:
+        try:
+            "".encode(codecs.lookup(data.encoding).name)
+        except LookupError:
+            known = ["utf-8", "gb18030", "gbk", "big5", "utf-16", "shift_jis", "euc_kr", "cp1252", "latin-1"]
+            yield Mistake(("data", "encoding"), "E1237", {"value": data.encoding, "near": near(data.encoding, known)})
+    for name, relative in config.data_files.items():
+        path = config.path(relative)
+        if not path.is_file():
+            there = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+            yield Mistake(("data", name), "E1222", {"path": path, "near": near(path.name, there)})
+    if config.documents is not None and not config.path(config.documents).is_dir():
+        yield Mistake(("documents",), "E1223", {"path": config.path(config.documents)})
+    if data.document is not None and config.documents is None:
+        yield Mistake(("data", "document"), "E1236", {"column": data.document})
+
+
+def _registered(config: Config) -> Iterator[Mistake]:
+    named: list[tuple[Loc, str, str]] = [
+        *((("metrics", i), "metric", name) for i, name in enumerate(config.metrics)),
+        *((("methods", i), "method", name) for i, name in enumerate(config.methods)),
+        *((("settings", name), "method", name) for name in config.settings),
+        *((("models", i, "kind"), "model", model.kind) for i, model in enumerate(config.models)),
+        (("encoder",), "encoder", config.encoder),
+    ]
+    for loc, kind, name in named:
+        known = [part for part in parts(kind) if part not in NOT_BASE_MODELS]
+        if name not in known:
+            yield Mistake(
+                loc, "E1230", {"kind": kind, "name": name, "known": ", ".join(known), "near": near(name, known)}
+            )
+    for section, names in (("metrics", config.metrics), ("methods", config.methods)):
+        for i, again in enumerate(_seen_before(names)):
+            if again:
+                yield Mistake((section, i), "E1225", {"value": names[i]})
+
+
+def _model(config: Config, loc: Loc, model: ModelConfig) -> Iterator[Mistake]:
+    if model.kind == "transformers" and not (model.id or model.path):
+        yield Mistake(loc, "E1231", {"kind": model.kind, "field": "id or path"})
+    needed = {"openai": ("base_url", "id"), "recorded": ("path",)}.get(model.kind, ())
+    for name in needed:
+        if not getattr(model, name):
+            yield Mistake(loc, "E1231", {"kind": model.kind, "field": name})
+    if model.path and not config.path(model.path).exists():
+        yield Mistake((*loc, "path"), "E1222", {"path": config.path(model.path), "near": ""})
+    # A key pasted by mistake must not be repeated in a message, so neither text below shows the value.
+    if model.api_key_env and not _VARIABLE.fullmatch(model.api_key_env):
+        yield Mistake((*loc, "api_key_env"), "E1232")
+    if model.base_url and not _plain_address(model.base_url):
+        yield Mistake((*loc, "base_url"), "E1233")
+
+
+def _plain_address(url: str) -> bool:
+    """http or https, with a host, and without a name, a password or a query in which a key could lie."""
+    try:
+        parsed = urlsplit(url)
+        return parsed.scheme in {"http", "https"} and bool(parsed.hostname) and not (parsed.username or parsed.query)
+    except ValueError:
+        return False

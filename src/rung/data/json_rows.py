@@ -1,0 +1,85 @@
+"""JSON rows: one object a line (JSONL), or a list of objects in one file."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+
+from rung.core.errors import DataError
+from rung.data.lines import Line
+from rung.data.rejects import BadRow, Row
+from rung.text.strict_json import RefusedJson, find_end, read_json
+
+MAX_LIST = 1 << 28
+"""Characters of a JSON list, which is read as a whole; JSONL has no limit."""
+_GAP = re.compile(r"[\s,]*")
+
+
+def read_objects(lines: Iterable[Line]) -> Iterator[Row]:
+    """Every line of a JSONL file that is not blank. Lines end at '\\n' only, as U+2028 and its kin may stand in a text."""
+    for line in lines:
+        raw = line.text.rstrip("\r\n")
+        if line.problem is not None:
+            yield Row(line.number, {}, raw, line.problem)
+        elif raw.strip():
+            yield _row(line.number, raw)
+
+
+def read_list(text: str, where: str) -> Iterator[Row]:
+    """Every element of a JSON list, with the line it starts on.
+
+    Raises DataError E2110 for a text that is no list, or in which the end of an element cannot be found.
+    """
+    line, done = 1, 0
+    at = text.find("[") + 1
+    if text[: at - 1].strip() or not at:
+        raise DataError("E2110", f"{where}:1", detail="the file does not hold a list [ ... ]")
+    while True:
+        at = _gap_end(text, at)
+        line, done = line + text.count("\n", done, at), at
+        if text.startswith("]", at):
+            if text[at + 1 :].strip():
+                raise DataError("E2110", f"{where}:{line}", detail="there is more text after the list")
+            return
+        if at >= len(text):
+            yield Row(line, {}, "", BadRow("E2206", detail="the list is not closed with ]"))
+            return
+        end = _element_end(text, at, f"{where}:{line}")
+        yield _row(line, text[at:end])
+        at = end
+
+
+def _gap_end(text: str, at: int) -> int:
+    match = _GAP.match(text, at)
+    return match.end() if match else at
+
+
+def _element_end(text: str, at: int, where: str) -> int:
+    try:
+        if text[at] in "{[":
+            return find_end(text, at) or len(text)
+        return json.JSONDecoder().raw_decode(text, at)[1]
+    except (RefusedJson, ValueError) as error:
+        raise DataError("E2110", where, detail=error) from error
+
+
+def _row(line: int, raw: str) -> Row:
+    try:
+        value = read_json(raw)
+    except RefusedJson as error:
+        return Row(line, {}, raw, BadRow("E2207", detail=error))
+    except ValueError as error:
+        return Row(line, {}, raw, _not_json(raw, error))
+    if not isinstance(value, dict):
+        return Row(line, {}, raw, BadRow("E2209"))
+    return Row(line, value, raw)
+
+
+def _not_json(raw: str, error: ValueError) -> BadRow:
+    if not isinstance(error, json.JSONDecodeError):
+        return BadRow("E2206", detail=error)
+    column = error.pos + 1
+    if error.msg == "Extra data":
+        return BadRow("E2208", column=column)
+    return BadRow("E2206", detail=f"{error.msg}, column {column}")

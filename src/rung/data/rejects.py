@@ -1,0 +1,90 @@
+"""A row of a data file, and why it cannot be used where it cannot."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rung.core.errors import DataError, Problem
+
+RAW_LIMIT = 1 << 16
+"""Characters of a rejected row that are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """One unusable row. Its reason is a code of the message catalogue, E2201-E2229."""
+
+    file: str
+    line: int
+    code: str
+    raw: str
+    field: str = ""
+    values: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def where(self) -> str:
+        return f"{self.file}:{self.line}" + (f" {self.field}" if self.field else "")
+
+    @property
+    def problem(self) -> Problem:
+        return Problem(self.code, self.where, self.values)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for rejects.jsonl; the reason in both languages."""
+        raw = self.raw[:RAW_LIMIT]
+        return {
+            "file": self.file,
+            "line": self.line,
+            "field": self.field,
+            "code": self.code,
+            "reason": self.problem.message("en"),
+            "reason_zh": self.problem.message("zh"),
+            "raw": raw,
+            "raw_cut": len(raw) < len(self.raw),
+        }
+
+
+class BadRow(ValueError):
+    """Raised while a row is read; becomes a Reject where file, line and raw text are known."""
+
+    def __init__(self, code: str, field: str = "", **values: Any) -> None:
+        super().__init__(code)
+        self.code, self.field, self.values = code, field, values
+
+    def reject(self, file: str, line: int, raw: str) -> Reject:
+        return Reject(file, line, self.code, raw, self.field, self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row as its file held it. `problem` says why it cannot be used; `values` is empty then."""
+
+    line: int
+    """Physical line on which it starts, from 1."""
+    values: Mapping[str, Any]
+    """By column: text, or whatever JSON held."""
+    raw: str
+    problem: BadRow | None = None
+
+
+class TooManyRejects(DataError):
+    """More rows are unusable than data.max_bad_ratio allows. Nothing is imported; `rejects` can still be written."""
+
+    def __init__(self, code: str, where: str, rejects: Sequence[Reject], **values: Any) -> None:
+        super().__init__(code, where, **values)
+        self.rejects = tuple(rejects)
+
+
+def rejects_jsonl(rejects: Iterable[Reject]) -> str:
+    """The text of rejects.jsonl, one line a reject. Undecodable bytes appear as escapes, so the text is valid UTF-8."""
+    lines = [json.dumps(reject.to_json(), ensure_ascii=False) + "\n" for reject in rejects]
+    return "".join(lines).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def count_rejects(rejects: Iterable[Reject]) -> dict[str, int]:
+    """Rejected rows by code, the most frequent first."""
+    return dict(Counter(reject.code for reject in rejects).most_common())

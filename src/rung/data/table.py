@@ -1,0 +1,116 @@
+"""A data file as rows of values by column, whichever of CSV, TSV, JSONL and JSON it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from rung.core.errors import DataError
+from rung.data.csv_rows import check_header, find_delimiter, read_rows
+from rung.data.encoding import Encoding
+from rung.data.json_rows import MAX_LIST, read_list, read_objects
+from rung.data.lines import LineFile
+from rung.data.rejects import BadRow, Reject, Row
+
+SUFFIXES = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json"}
+_NAMES = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
+_SAMPLE = 100
+
+
+class DataFile:
+    """An opened data file; iterating yields every row that is not blank."""
+
+    def __init__(self, path: Path, encoding: str | None = None) -> None:
+        """Settle format, encoding and header.
+
+        Raises DataError E2100 for an unknown format, E2106 for an empty file; E2101-E2105 from reading and E2107-E2110
+        from its header or form.
+        """
+        self.path = path
+        suffix = (path.with_suffix("") if path.suffix == ".gz" else path).suffix.lower()
+        if suffix not in SUFFIXES:
+            raise DataError("E2100", path.name, suffix=suffix or path.name, known=", ".join(SUFFIXES))
+        self._lines = LineFile(path, encoding)
+        self._format = SUFFIXES[suffix]
+        sample = list(islice(self._lines, _SAMPLE))
+        first = next((line for line in sample if line.text.strip()), None)
+        if first is None:
+            raise DataError("E2106", path.name)
+        if self._format == "json" and first.text.lstrip().startswith("{"):
+            self._format = "jsonl"
+        self.columns: tuple[str, ...] = ()
+        """Header of a CSV file; objects of a JSON file may each have their own fields."""
+        self.dialect = self._format
+        if self._format == "csv":
+            self._delimiter = find_delimiter(sample, suffix)
+            self.dialect = f"{suffix[1:]}, {_NAMES[self._delimiter]}"
+            header = next(read_rows(self._lines, self._delimiter), None)
+            if header is None:
+                raise DataError("E2106", path.name)
+            if header.problem is not None:
+                raise self._unreadable(header.problem, header.line)
+            self._header = check_header(header.cells, f"{path.name}:{header.line}")
+            self.columns = tuple(name for name in self._header if name)
+
+    @property
+    def encoding(self) -> Encoding:
+        return self._lines.encoding
+
+    def __iter__(self) -> Iterator[Row]:
+        if self._format == "csv":
+            return self._csv_rows()
+        return read_objects(self._lines) if self._format == "jsonl" else read_list(self._whole_text(), self.path.name)
+
+    def _csv_rows(self) -> Iterator[Row]:
+        width = len(self._header)
+        for row in islice(read_rows(self._lines, self._delimiter, width), 1, None):
+            problem = row.problem
+            if problem is None and len(row.cells) != width:
+                problem = BadRow("E2205", expected=width, found=len(row.cells))
+            values = {} if problem else {name: cell for name, cell in zip(self._header, row.cells) if name}
+            yield Row(row.line, values, row.raw.rstrip("\r\n"), problem)
+
+    def _whole_text(self) -> str:
+        parts: list[str] = []
+        size = 0
+        for line in self._lines:
+            size += len(line.text)
+            if line.problem is not None:
+                raise self._unreadable(line.problem, line.number)
+            if size > MAX_LIST:
+                raise DataError("E2111", self.path.name, limit=MAX_LIST)
+            parts.append(line.text)
+        return "".join(parts)
+
+    def _unreadable(self, problem: BadRow, line: int) -> DataError:
+        """A problem that takes the whole file with it."""
+        found = problem.reject(self.path.name, line, "").problem
+        return DataError(found.code, problems=[found])
+
+
+@dataclass(frozen=True)
+class Table:
+    """The first rows of a file, for a look at what it holds."""
+
+    columns: tuple[str, ...]
+    rows: tuple[Mapping[str, Any], ...]
+    rejects: tuple[Reject, ...]
+    encoding: Encoding
+    dialect: str
+
+
+def read_table(path: Path, *, encoding: str | None = None, limit: int | None = None) -> Table:
+    """Rows of a file without knowing what its columns mean; at most `limit`. Raises as DataFile does."""
+    file = DataFile(path, encoding)
+    rows: list[Mapping[str, Any]] = []
+    rejects: list[Reject] = []
+    for row in islice(file, limit):
+        if row.problem is not None:
+            rejects.append(row.problem.reject(path.name, row.line, row.raw))
+        else:
+            rows.append(row.values)
+    columns = file.columns or tuple(dict.fromkeys(name for row in rows for name in row))
+    return Table(columns, tuple(rows), tuple(rejects), file.encoding, file.dialect)

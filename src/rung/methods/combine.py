@@ -1,0 +1,65 @@
+"""Two filled slots: tuning on rows that already show the nearest examples, or the retrieved passages."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rung.core.candidate import Candidate, Recipe
+from rung.core.method import Budget, Cost
+from rung.core.model import Model
+from rung.core.task import FitData
+from rung.methods.estimate import training_cost
+from rung.methods.fine_tune import settings_from, training_blockers, tune
+from rung.methods.rag import SMALL_CHUNK
+from rung.methods.slots import nearest_shots, new_candidate, passages_slot, prompt_slot
+
+
+class FewShotFineTune:
+    """A row shows the examples nearest to its question; itself, its group and its duplicates are never among them."""
+
+    name = "few_shot+fine_tune"
+    rank = 50
+    trained = True
+
+    def blockers(self, fit: FitData, model: Model) -> list[str]:
+        return training_blockers(fit, model)
+
+    def estimate(self, fit: FitData, model: Model) -> Cost:
+        hints = {key: value for key, value in fit.hints.items() if key != "k"}
+        return training_cost(fit, model, epochs=settings_from(hints).epochs, longer=2.0)
+
+    def adapt(self, fit: FitData, model: Model, budget: Budget) -> Candidate:
+        fit, k = _take(fit, "k", 3)
+        prompt = prompt_slot(fit.task, layout="compact")
+        shown = new_candidate(fit, model, self.name, prompt, shots=nearest_shots(fit, k))
+        return tune(fit, model, budget, shown)
+
+
+class RagFineTune:
+    """A row shows the passages that retrieval finds for its question, right or wrong, as it will be in production."""
+
+    name = "rag+fine_tune"
+    rank = 60
+    trained = True
+
+    def blockers(self, fit: FitData, model: Model) -> list[str]:
+        return training_blockers(fit, model) or ([] if fit.documents else ["E2404"])
+
+    def estimate(self, fit: FitData, model: Model) -> Cost:
+        hints = {key: value for key, value in fit.hints.items() if key not in {"k", "chunk_words"}}
+        return training_cost(fit, model, epochs=settings_from(hints).epochs, longer=3.0)
+
+    def adapt(self, fit: FitData, model: Model, budget: Budget) -> Candidate:
+        fit, k = _take(fit, "k", 2)
+        fit, chunk_words = _take(fit, "chunk_words", SMALL_CHUNK)
+        recipe = Recipe(chunk_words=chunk_words, chunk_overlap=chunk_words // 6, encoder=fit.encoder, k=k)
+        prompt = prompt_slot(fit.task, "grounded", grounded=True)
+        shown = new_candidate(fit, model, self.name, prompt, retriever=passages_slot(fit, recipe))
+        return tune(fit, model, budget, shown)
+
+
+def _take(fit: FitData, name: str, default: int) -> tuple[FitData, int]:
+    """A method's own setting, and the hints without it: the rest belongs to training."""
+    hints = dict(fit.hints)
+    value = int(hints.pop(name, default))
+    return replace(fit, hints=hints), value

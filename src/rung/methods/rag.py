@@ -1,0 +1,54 @@
+"""Passages of the team's documents in the prompt: chunked, found by BM25 and vectors, answered from and cited."""
+
+from __future__ import annotations
+
+from rung.core.candidate import Candidate, Recipe
+from rung.core.method import Budget, Cost
+from rung.core.model import Model
+from rung.core.task import FitData
+from rung.methods.estimate import answering_cost
+from rung.methods.slots import new_candidate, passages_slot, prompt_slot
+from rung.methods.tuning import Setting, best, dev_sample, try_settings
+
+DEV_LIMIT = 60
+"""Prompts with passages are long, so fewer dev questions are spent on each setting."""
+SMALL_CHUNK, LARGE_CHUNK = 70, 140
+
+
+class Rag:
+    """Instruction, chunk size and number of passages, chosen on dev one after another."""
+
+    name = "rag"
+    rank = 30
+
+    def blockers(self, fit: FitData, model: Model) -> list[str]:
+        if not model.capabilities.language_model:
+            return ["E2403"]
+        return [] if fit.documents else ["E2404"]
+
+    def estimate(self, fit: FitData, model: Model) -> Cost:
+        return answering_cost(fit, model, questions=min(DEV_LIMIT, len(dev_sample(fit))) * 6, longer=3.0)
+
+    def adapt(self, fit: FitData, model: Model, budget: Budget) -> Candidate:
+        tried = list(try_settings(fit, model, budget, [_setting(fit, model, p) for p in PHRASINGS], limit=DEV_LIMIT))
+        phrasing = best(tried).candidate.prompt.phrasing
+        more = [_setting(fit, model, phrasing, chunk_words=LARGE_CHUNK)]
+        tried += try_settings(fit, model, budget, more, limit=DEV_LIMIT)
+        chunk_words = _recipe(best(tried).candidate).chunk_words
+        more = [_setting(fit, model, phrasing, chunk_words=chunk_words, k=k) for k in (1, 4)]
+        tried += try_settings(fit, model, budget, more, limit=DEV_LIMIT)
+        return best(tried).candidate
+
+
+PHRASINGS = ("grounded", "grounded_plain")
+
+
+def _recipe(candidate: Candidate) -> Recipe:
+    return candidate.retriever.recipe if candidate.retriever else Recipe()
+
+
+def _setting(fit: FitData, model: Model, phrasing: str, *, chunk_words: int = SMALL_CHUNK, k: int = 2) -> Setting:
+    recipe = Recipe(chunk_words=chunk_words, chunk_overlap=chunk_words // 6, encoder=fit.encoder, k=k)
+    prompt = prompt_slot(fit.task, phrasing, grounded=True)
+    candidate = new_candidate(fit, model, "rag", prompt, retriever=passages_slot(fit, recipe))
+    return Setting({"phrasing": phrasing, "chunk_words": chunk_words, "k": k}, candidate)

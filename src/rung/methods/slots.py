@@ -1,0 +1,117 @@
+"""Filling slots: instruction phrasings, output, shots and passages for a task, the same way in every method."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from rung.core.candidate import Candidate, OutputSlot, PromptSlot, Recipe, RetrieverSlot, ShotsSlot, StepRef
+from rung.core.model import Encoder, Model
+from rung.core.answer import Item
+from rung.core.registry import create
+from rung.core.task import Example, FitData, Task
+from rung.retrieval.chunk import chunk_documents
+from rung.retrieval.index import build_index
+
+Layout = Literal["chat", "compact", "bare"]
+
+
+@cache
+def _texts() -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = json.loads(Path(__file__).with_name("phrasings.json").read_text("utf-8"))
+    return found
+
+
+@cache
+def encoder_named(name: str) -> Encoder:
+    """The encoder of that registry name, loaded once in this process."""
+    found: Encoder = create("encoder", name)
+    return found
+
+
+def prompt_slot(
+    task: Task, phrasing: str = "plain", *, layout: Layout = "chat", list_choices: bool = False, grounded: bool = False
+) -> PromptSlot:
+    """The task's instruction with a phrasing's sentence behind it."""
+    texts = _texts()[task.language]
+    lines = [task.instruction, texts[phrasing]]
+    if grounded and task.output.abstain:
+        lines.append(texts["abstain"].replace("{abstain}", task.output.abstain))
+    if task.output.kind == "json":
+        lines.append(texts["json"].replace("{schema}", json.dumps(task.output.json_schema, ensure_ascii=False)))
+    labelled = task.output.kind == "label"
+    return PromptSlot(
+        instruction="\n".join(line for line in lines if line) if layout != "bare" else "",
+        layout=layout,
+        phrasing=phrasing,
+        fields=task.inputs,
+        language=task.language,
+        list_choices=list_choices,
+        question_name=texts["text" if labelled else "question"],
+        answer_name=texts["label" if labelled else "answer"],
+    )
+
+
+def output_slot(task: Task, model: Model) -> OutputSlot:
+    """How this task's answers are read from this model."""
+    spec = task.output
+    if spec.kind == "label":
+        constrain = model.capabilities.choices
+        steps = [] if constrain else [_step("strip_marks"), _step("first_line"), _step("match_label", labels=spec.labels)]
+        return OutputSlot(choices=spec.labels, constrain=constrain, max_tokens=spec.max_tokens, steps=tuple(steps))
+    if spec.kind == "json":
+        steps = [_step("json", schema=spec.json_schema)]
+        return OutputSlot(json_schema=spec.json_schema, max_tokens=spec.max_tokens, steps=tuple(steps))
+    steps = [_step("strip_marks")]
+    return OutputSlot(max_tokens=spec.max_tokens, abstain=spec.abstain, steps=tuple(steps))
+
+
+def _step(name: str, **arguments: Any) -> StepRef:
+    return StepRef(name=name, arguments=arguments)
+
+
+def new_candidate(fit: FitData, model: Model, method: str, prompt: PromptSlot, **slots: Any) -> Candidate:
+    """A candidate of this task on this model; `slots` override or add to the plain ones."""
+    made_from = {"task": fit.task.hash, "train": _hash(fit.train), "dev": _hash(fit.dev)}
+    filled: dict[str, Any] = {"model": model.ref, "output": output_slot(fit.task, model), **slots}
+    return Candidate(method=method, made_from=made_from, prompt=prompt, **filled)
+
+
+@cache
+def _hash(examples: tuple[Example, ...]) -> str:
+    from rung.core.hashing import hash_json
+
+    return hash_json([example.hash for example in examples])
+
+
+def nearest_shots(fit: FitData, k: int) -> ShotsSlot:
+    """The k solved examples nearest to each question; the pool is train, and never dev."""
+    items = [
+        Item(example.id, example.text, {"inputs": dict(example.inputs), "answer": example.references[0]})
+        for example in fit.train
+        if example.references
+    ]
+    index = build_index(items, encoder=encoder_named(fit.encoder), indexes=fit.run / "indexes", kind="examples")
+    return ShotsSlot(mode="nearest", k=k, index=index, encoder=fit.encoder)
+
+
+def passages_slot(fit: FitData, recipe: Recipe) -> RetrieverSlot:
+    """An index over the task's documents, cut and searched by a recipe."""
+    items = chunk_documents(fit.documents, chunk_words=recipe.chunk_words, overlap=recipe.chunk_overlap)
+    index = build_index(items, encoder=encoder_named(recipe.encoder), indexes=fit.run / "indexes", kind="passages")
+    return RetrieverSlot(recipe=recipe, index=index)
+
+
+def seeded_sample(examples: Sequence[Example], n: int, *names: object) -> tuple[Example, ...]:
+    """At most n examples, the same ones for the same names, in their own order."""
+    import numpy as np
+
+    from rung.core.hashing import seed_from
+
+    if len(examples) <= n:
+        return tuple(examples)
+    kept = np.random.default_rng(seed_from("sample", *names)).permutation(len(examples))[:n]
+    return tuple(examples[i] for i in sorted(kept))

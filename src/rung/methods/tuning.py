@@ -1,0 +1,91 @@
+"""Choosing on dev: the same seeded dev questions for every setting, each result written down before the next is tried."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rung.core.answer import Opened, answer_stream, open_candidate
+from rung.core.candidate import Candidate
+from rung.core.evaluation import Answer, Metric, parts_matrix
+from rung.core.method import Budget, Trial
+from rung.core.model import Model
+from rung.core.registry import create
+from rung.core.task import Example, FitData
+from rung.methods.slots import encoder_named, seeded_sample
+
+DEV_LIMIT = 100
+"""Dev questions a setting is tried on. Enough to tell settings that differ by ten points; finer differences do not decide here."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A named way to fill the slots."""
+
+    name: dict[str, Any]
+    candidate: Candidate
+
+
+def open_for(fit: FitData, candidate: Candidate, model: Model | None) -> Opened:
+    """A candidate opened on an already loaded model, sharing this process's encoder."""
+    needed = candidate.retriever or (candidate.shots and candidate.shots.mode == "nearest")
+    encoder = encoder_named(fit.encoder) if needed else None
+    return open_candidate(candidate, fit.folder, fit.run / "indexes", model=model, encoder=encoder)
+
+
+def metric_of(fit: FitData) -> Metric:
+    found: Metric = create("metric", fit.task.metric, task=fit.task)
+    return found
+
+
+def score_of(metric: Metric, examples: Sequence[Example], answers: Sequence[Answer]) -> float:
+    """The metric over all examples, failed answers counted as nothing right: a setting must not gain by failing."""
+    parts = parts_matrix(metric.score(examples, answers), metric.parts)
+    value = float(metric.aggregate(np.nansum(parts, axis=0), np.array(float(len(examples)))))
+    return value if metric.better == "higher" else -value
+
+
+def dev_sample(fit: FitData, limit: int = DEV_LIMIT) -> tuple[Example, ...]:
+    return seeded_sample(fit.dev, limit, fit.seed, "dev")
+
+
+def try_settings(
+    fit: FitData, model: Model | None, budget: Budget, settings: Sequence[Setting], *, limit: int = DEV_LIMIT
+) -> Iterator[tuple[Setting, Trial]]:
+    """Try each setting on dev, in order; one that an interrupted run has tried is not tried again.
+
+    Stops early when the budget is spent, but never before the first setting is done.
+    """
+    examples, metric = dev_sample(fit, limit), metric_of(fit)
+    for number, setting in enumerate(settings):
+        trial = budget.journal.find(setting.name)
+        if trial is None:
+            if number and budget.left <= 0:
+                budget.journal.note("converged", False)
+                return
+            trial = _try(fit, model, budget, setting, examples, metric)
+            budget.journal.add(trial)
+        yield setting, trial
+
+
+def _try(
+    fit: FitData, model: Model | None, budget: Budget, setting: Setting, examples: Sequence[Example], metric: Metric
+) -> Trial:
+    started = time.perf_counter()
+    opened = open_for(fit, setting.candidate, model)
+    answers: list[Answer] = []
+    label = ", ".join(f"{key} {value}" for key, value in setting.name.items())
+    for part in answer_stream(opened, examples, chunk=32):
+        answers += [answer for _, _, answer in part]
+        budget.progress.update(len(answers), len(examples), f"trying {label}")
+    failed = sum(answer.failure is not None for answer in answers)
+    return Trial(setting.name, score_of(metric, examples, answers), len(examples), time.perf_counter() - started, failed)
+
+
+def best(tried: Sequence[tuple[Setting, Trial]]) -> Setting:
+    """The setting with the best dev score; of equals, the one tried first, since cheaper settings are tried first."""
+    return max(tried, key=lambda pair: pair[1].score)[0]

@@ -1,0 +1,179 @@
+"""Constrained choice: the log-probability of every label of a set, in one forward pass over a token tree.
+
+The labels' tokens form a trie. Its nodes are laid behind the prompt as one sequence in which a node sees the prompt and its own
+ancestors only, at position prompt length + depth (tree attention: Miao et al. 2023, SpecInfer, arXiv 2305.09781, section 4).
+So a prefix that labels share is computed once, and the prompt once for all labels; a prefix that all prompts of a batch share
+is computed once for the batch. The vocabulary is projected only where a child's log-probability is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import torch
+
+_MIN_SHARED = 16
+"""A shared prefix shorter than this costs more in the extra pass than it saves."""
+_LOGIT_ROWS = 512
+"""Rows of the vocabulary projection held at once: 512 x 49,152 floats are 100 MB."""
+
+
+@dataclass(frozen=True)
+class LabelTree:
+    """The trie of the labels' tokens. Node 0 is the prompt's end; nodes 1.. are tokens, parents before children."""
+
+    tokens: NDArray[np.int64]
+    """[m] token of node i + 1."""
+    parents: NDArray[np.int64]
+    """[m] parent of node i + 1, in node numbers."""
+    depths: NDArray[np.int64]
+    """[m] distance from the prompt's end, from 1."""
+    ancestors: NDArray[np.bool_]
+    """[m, m] true where column's node is row's node or lies above it."""
+    edges_parent: NDArray[np.int64]
+    """[e] node at which an edge is scored ..."""
+    edges_token: NDArray[np.int64]
+    """[e] ... and the token it is scored for (end tokens included)."""
+    membership: NDArray[np.float64]
+    """[e, labels] 1 where a label's path uses an edge."""
+
+
+def build_tree(labels: Sequence[Sequence[int]]) -> LabelTree:
+    """The tree of token sequences, each with its end token last. End tokens are scored and never fed."""
+    children: list[dict[int, int]] = [{}]
+    tokens: list[int] = []
+    parents: list[int] = []
+    depths: list[int] = [0]
+    edges: dict[tuple[int, int], int] = {}
+    paths: list[list[int]] = []
+    for label in labels:
+        node, path = 0, []
+        for token in label[:-1]:
+            path.append(edges.setdefault((node, token), len(edges)))
+            if token not in children[node]:
+                children[node][token] = len(children)
+                children.append({})
+                tokens.append(token)
+                parents.append(node)
+                depths.append(depths[node] + 1)
+            node = children[node][token]
+        path.append(edges.setdefault((node, label[-1]), len(edges)))
+        paths.append(path)
+    m = len(tokens)
+    ancestors = np.zeros((m, m), dtype=bool)
+    for i, parent in enumerate(parents):
+        if parent:
+            ancestors[i] = ancestors[parent - 1]
+        ancestors[i, i] = True
+    membership = np.zeros((len(edges), len(labels)))
+    for column, path in enumerate(paths):
+        membership[path, column] = 1.0
+    return LabelTree(
+        tokens=np.array(tokens, dtype=np.int64),
+        parents=np.array(parents, dtype=np.int64),
+        depths=np.array(depths[1:], dtype=np.int64),
+        ancestors=ancestors,
+        edges_parent=np.array([parent for parent, _ in edges], dtype=np.int64),
+        edges_token=np.array([token for _, token in edges], dtype=np.int64),
+        membership=membership,
+    )
+
+
+def shared_prefix(prompts: Sequence[Sequence[int]]) -> int:
+    """Length of the longest prefix of all prompts that leaves every prompt at least its last token."""
+    first, last = min(prompts), max(prompts)
+    limit = min(len(prompt) for prompt in prompts) - 1
+    n = 0
+    while n < limit and first[n] == last[n]:
+        n += 1
+    return n
+
+
+def score_choices(module: Any, prompts: Sequence[Sequence[int]], tree: LabelTree) -> NDArray[np.float64]:
+    """float [prompts, labels]: summed log-probability of each label with its end token, in nats.
+
+    `module` is a transformers causal language model with `.model` (the decoder) and `.lm_head`.
+    """
+    import torch
+
+    device = module.lm_head.weight.device
+    with torch.inference_mode():
+        shared = shared_prefix(prompts) if len(prompts) > 1 else 0
+        cache = None
+        if shared >= _MIN_SHARED:
+            head = torch.tensor([list(prompts[0][:shared])], device=device)
+            cache = module.model(input_ids=head, use_cache=True).past_key_values
+            cache.batch_repeat_interleave(len(prompts))
+        else:
+            shared = 0
+        tails = [prompt[shared:] for prompt in prompts]
+        lengths = torch.tensor([len(tail) for tail in tails], device=device)
+        ids, positions, mask = _lay_out(tails, tree, shared, device)
+        hidden = module.model(
+            input_ids=ids,
+            position_ids=positions,
+            attention_mask=mask,
+            past_key_values=cache,
+            use_cache=cache is not None,
+        ).last_hidden_state
+        width = ids.shape[1] - len(tree.tokens)
+        parents, inverse = np.unique(tree.edges_parent, return_inverse=True)
+        # Where the hidden state of each scored node stands: the prompt's own last token for node 0.
+        places = torch.tensor(parents, device=device).expand(len(prompts), -1) + (width - 1)
+        if parents[0] == 0:
+            places = places.clone()
+            places[:, 0] = lengths - 1
+        rows = hidden.gather(1, places[..., None].expand(-1, -1, hidden.shape[-1])).flatten(0, 1)
+        logp = _edge_log_probs(module.lm_head, rows, inverse, tree, len(prompts))
+    return np.asarray(logp @ tree.membership, dtype=np.float64)
+
+
+def _lay_out(
+    tails: Sequence[Sequence[int]], tree: LabelTree, shared: int, device: Any
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Token ids and positions [b, width + m] and the 4D mask [b, 1, width + m, shared + width + m]."""
+    import torch
+
+    width, m, b = max(len(tail) for tail in tails), len(tree.tokens), len(tails)
+    ids = np.zeros((b, width + m), dtype=np.int64)
+    positions = np.zeros((b, width + m), dtype=np.int64)
+    mask = np.zeros((b, 1, width + m, shared + width + m), dtype=bool)
+    mask[..., :shared] = True
+    causal = np.tril(np.ones((width, width), dtype=bool))
+    for i, tail in enumerate(tails):
+        n = len(tail)
+        ids[i, :n], ids[i, width:] = tail, tree.tokens
+        positions[i, :width] = shared + np.arange(width)
+        positions[i, width:] = shared + n - 1 + tree.depths
+        mask[i, 0, :width, shared : shared + width] = causal
+        mask[i, 0, width:, shared : shared + n] = True
+        mask[i, 0, width:, shared + width :] = tree.ancestors
+    return torch.tensor(ids, device=device), torch.tensor(positions, device=device), torch.tensor(mask, device=device)
+
+
+def _edge_log_probs(
+    head: Any, rows: torch.Tensor, inverse: NDArray[np.int64], tree: LabelTree, n: int
+) -> NDArray[np.float64]:
+    """float64 [n, edges]. `rows` [n * nodes, hidden]; `inverse` [edges]: the node, of those scored, of each edge."""
+    import torch
+
+    nodes, edges = rows.shape[0] // n, len(tree.edges_token)
+    row_of = (np.arange(n)[:, None] * nodes + inverse).ravel()
+    order = np.argsort(row_of, kind="stable")
+    sorted_rows = row_of[order]
+    out = np.empty(n * edges)
+    for start in range(0, rows.shape[0], _LOGIT_ROWS):
+        logits = head(rows[start : start + _LOGIT_ROWS])
+        total = torch.logsumexp(logits.float(), dim=-1)
+        low, high = np.searchsorted(sorted_rows, [start, start + logits.shape[0]])
+        picked = order[low:high]
+        take = torch.tensor(row_of[picked] - start, device=rows.device)
+        token = torch.tensor(tree.edges_token[picked % edges], device=rows.device)
+        out[picked] = (logits[take, token].float() - total[take]).double().cpu().numpy()
+    return out.reshape(n, edges)

@@ -1,0 +1,342 @@
+"""Local models through transformers: any safetensors folder or hub id, on CPU or CUDA, whole or with a trained adapter."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rung.core.candidate import AdapterSlot
+from rung.core.errors import BackendError
+from rung.core.hashing import hash_file, hash_json
+from rung.core.model import Capabilities, Completion, Failure, ModelRef, Request, TrainingParts, WeightsRef
+from rung.models.choices import LabelTree, build_tree, score_choices
+from rung.models.embedded import NAME as EMBEDDED
+from rung.models.embedded import embedded_folder
+
+BATCH_TOKENS = 12_288
+"""Prompt and answer tokens, padding included, that go through the model at once."""
+BATCH_ROWS = 32
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A module with its tokenizer, ready to answer."""
+
+    module: Any
+    tokenizer: Any
+    device: str
+
+
+class TransformersModel:
+    """A causal language model in this process.
+
+    `id`: 'smollm2-135m' (built in), a local folder, or a hub id. `precision`: bf16 | fp32 | auto (bf16 where the processor
+    has it). `device`: cpu | cuda | auto. Raises BackendError E3002 when the model cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        id: str = EMBEDDED,
+        *,
+        precision: str = "auto",
+        device: str = "auto",
+        revision: str = "",
+        adapter: Path | None = None,
+        loaded: Loaded | None = None,
+    ) -> None:
+        device = _device(device)
+        self._place = embedded_folder() if id == EMBEDDED else Path(id)
+        self._adapter = adapter
+        self._kept = loaded
+        self._trees: dict[tuple[str, ...], LabelTree] = {}
+        config = _config(str(self._place) if self._place.exists() else id, revision)
+        self.ref = ModelRef(
+            kind="transformers",
+            id=id,
+            revision=revision or getattr(config, "_commit_hash", None) or "",
+            engine=f"transformers-{device}",
+            precision=_precision(precision, device),
+            weights=_weights_of(id, self._place),
+        )
+        self.capabilities = Capabilities(
+            trainable=True,
+            adapters=True,
+            choices=True,
+            context_tokens=int(getattr(config, "max_position_embeddings", 0) or 0),
+        )
+
+    @property
+    def _loaded(self) -> Loaded:
+        """The weights, read when they are first needed."""
+        if self._kept is None:
+            place = str(self._place) if self._place.exists() else self.ref.id
+            device = self.ref.engine.removeprefix("transformers-")
+            self._kept = _load(place, self.ref.precision, device, self.ref.revision)
+            if self._adapter is not None:
+                self._kept = replace(self._kept, module=_merge(self._kept.module, self._adapter))
+        return self._kept
+
+    def release(self) -> None:
+        """Give the weights' memory back; the next request reads them again."""
+        self._kept = None
+
+    @classmethod
+    def open(
+        cls, ref: ModelRef, *, adapter: AdapterSlot | None = None, folder: Path | None = None
+    ) -> TransformersModel:
+        """Rebuild from a record, with the candidate's adapter merged in.
+
+        Raises BackendError E3003 when the weights are not the recorded ones, E3004 when the adapter was trained on another
+        model, E3005 when its file has changed.
+        """
+        path = None
+        if adapter is not None:
+            path = (folder or Path()) / adapter.path
+            if adapter.base != ref.id:
+                raise BackendError("E3004", adapter=path, base=adapter.base, model=ref.id)
+            found = hash_file(path / "adapter_model.safetensors")
+            if found != adapter.sha256:
+                raise BackendError("E3005", path=path, expected=adapter.sha256[:12], found=found[:12])
+        model = cls(
+            ref.id,
+            precision=ref.precision or "auto",
+            device=ref.engine.removeprefix("transformers-") or "auto",
+            revision=ref.revision,
+            adapter=path,
+        )
+        if ref.weights and model.ref.weights and ref.weights.sha256 != model.ref.weights.sha256:
+            raise BackendError(
+                "E3003", name=ref.id, expected=ref.weights.sha256[:12], found=model.ref.weights.sha256[:12]
+            )
+        return model
+
+    def encode(self, request: Request, target: str | None = None) -> tuple[list[int], list[int]]:
+        """Prompt token ids, and the target's with the end token (empty without one)."""
+        tokenizer = self._loaded.tokenizer
+        turns = [{"role": message.role, "content": message.text} for message in request.messages]
+        prompt = tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=True, return_dict=False)
+        return list(prompt), [] if target is None else self._answer_ids(target)
+
+    def _answer_ids(self, text: str) -> list[int]:
+        tokenizer = self._loaded.tokenizer
+        return [*tokenizer(text, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+
+    def training_parts(self) -> TrainingParts:
+        """Module, encoding and an evaluator for training; the module is this model's own, not a copy."""
+        return TrainingParts(
+            module=self._loaded.module,
+            encode=self.encode,
+            evaluator=lambda module: TransformersModel(
+                self.ref.id,
+                precision=self.ref.precision,
+                device=self._loaded.device,
+                revision=self.ref.revision,
+                loaded=replace(self._loaded, module=module),
+            ),
+            device=self._loaded.device,
+        )
+
+    def generate(self, requests: Sequence[Request]) -> list[Completion]:
+        """Answer in batches of like length; order kept. A prompt longer than the context is a `too_long` failure."""
+        out: list[Completion | None] = [None] * len(requests)
+        prompts: dict[int, list[int]] = {}
+        for i, request in enumerate(requests):
+            ids, _ = self.encode(request)
+            room = self.capabilities.context_tokens
+            if room and len(ids) + request.max_tokens > room:
+                message = f"{len(ids)} prompt tokens and {request.max_tokens} for the answer exceed the context of {room}"
+                out[i] = Completion(failure=Failure("too_long", message), finish="error", tokens_in=len(ids))
+            else:
+                prompts[i] = ids
+        for batch in self._batches(requests, prompts):
+            started = time.perf_counter()
+            done = self._answer_batch([requests[i] for i in batch], [prompts[i] for i in batch])
+            share = (time.perf_counter() - started) / len(batch)
+            for i, completion in zip(batch, done, strict=True):
+                out[i] = replace(completion, seconds=share, tokens_in=len(prompts[i]), served_by=self.ref.id)
+        return [completion for completion in out if completion is not None]
+
+    def _batches(self, requests: Sequence[Request], prompts: dict[int, list[int]]) -> list[list[int]]:
+        """Positions of requests that go together: one kind, one set of choices, like lengths, bounded tokens."""
+        kinds: dict[tuple[Any, ...], list[int]] = {}
+        for i in prompts:
+            request = requests[i]
+            kinds.setdefault((request.choices, request.max_tokens, request.temperature, request.seed), []).append(i)
+        batches: list[list[int]] = []
+        for (choices, max_tokens, _, _), places in kinds.items():
+            extra = len(self._tree(choices).tokens) if choices else max_tokens
+            batch: list[int] = []
+            for i in sorted(places, key=lambda i: len(prompts[i]), reverse=True):
+                rows = len(batch) + 1
+                longest = len(prompts[batch[0]]) if batch else len(prompts[i])
+                if batch and (rows > BATCH_ROWS or rows * (longest + extra) > BATCH_TOKENS):
+                    batches.append(batch)
+                    batch = []
+                batch.append(i)
+            batches.append(batch)
+        return batches
+
+    def _tree(self, choices: tuple[str, ...]) -> LabelTree:
+        if choices not in self._trees:
+            self._trees[choices] = build_tree([self._answer_ids(choice) for choice in choices])
+        return self._trees[choices]
+
+    def _answer_batch(self, requests: Sequence[Request], prompts: Sequence[list[int]]) -> list[Completion]:
+        try:
+            if requests[0].choices:
+                return self._choose(requests, prompts)
+            return self._write(requests[0], prompts)
+        except (RuntimeError, MemoryError) as error:
+            if len(prompts) > 1 and "memory" in str(error).lower():
+                half = len(prompts) // 2
+                return self._answer_batch(requests[:half], prompts[:half]) + self._answer_batch(
+                    requests[half:], prompts[half:]
+                )
+            return [Completion(failure=Failure("error", str(error)[:300]), finish="error") for _ in prompts]
+
+    def _choose(self, requests: Sequence[Request], prompts: Sequence[list[int]]) -> list[Completion]:
+        choices = requests[0].choices
+        scores = score_choices(self._loaded.module, prompts, self._tree(choices))
+        completions = []
+        for row in scores:
+            if not np.isfinite(row).all():
+                completions.append(Completion(failure=Failure("error", "scores are not finite"), finish="error"))
+                continue
+            best = choices[int(np.argmax(row))]
+            completions.append(
+                Completion(text=best, choice_scores=tuple(float(x) for x in row), finish="choice", tokens_out=0)
+            )
+        return completions
+
+    def _write(self, request: Request, prompts: Sequence[list[int]]) -> list[Completion]:
+        import torch
+
+        module, tokenizer = self._loaded.module, self._loaded.tokenizer
+        width = max(len(prompt) for prompt in prompts)
+        end = tokenizer.eos_token_id
+        ids = torch.full((len(prompts), width), end, dtype=torch.long)
+        mask = torch.zeros_like(ids)
+        for i, prompt in enumerate(prompts):
+            ids[i, width - len(prompt) :] = torch.tensor(prompt)
+            mask[i, width - len(prompt) :] = 1
+        sampling: dict[str, Any] = {"do_sample": False}
+        with torch.random.fork_rng():
+            if request.temperature > 0:
+                sampling = {"do_sample": True, "temperature": request.temperature, "top_p": 1.0, "top_k": 0}
+                torch.manual_seed(request.seed)
+            with torch.inference_mode():
+                out = module.generate(
+                    input_ids=ids.to(self._loaded.device),
+                    attention_mask=mask.to(self._loaded.device),
+                    max_new_tokens=request.max_tokens,
+                    pad_token_id=end,
+                    eos_token_id=end,
+                    **sampling,
+                )
+        completions = []
+        for row in out[:, width:].tolist():
+            stopped = end in row
+            kept = row[: row.index(end)] if stopped else row
+            text = tokenizer.decode(kept, skip_special_tokens=True).strip()
+            completions.append(
+                Completion(text=text, finish="stop" if stopped else "length", tokens_out=len(kept) + stopped)
+            )
+        return completions
+
+
+def _device(device: str) -> str:
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise BackendError("E3006", device=device)
+    return device
+
+
+def _precision(precision: str, device: str) -> str:
+    import torch
+
+    if precision != "auto":
+        return precision
+    if device.startswith("cuda"):
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    # Emulated bf16 is slower than fp32, so it is chosen only where the processor has the instructions.
+    capable = torch.cpu._is_avx512_bf16_supported() if hasattr(torch.cpu, "_is_avx512_bf16_supported") else False
+    return "bf16" if capable or torch.backends.mkldnn.is_available() and _arm_bf16() else "fp32"
+
+
+def _arm_bf16() -> bool:
+    import platform
+
+    return platform.machine() in {"arm64", "aarch64"}
+
+
+def _config(place: str, revision: str) -> Any:
+    import transformers
+
+    try:
+        return transformers.AutoConfig.from_pretrained(
+            place, trust_remote_code=False, **({"revision": revision} if revision else {})
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise BackendError("E3002", name=place, reason=str(error).split("\n")[0][:300]) from error
+
+
+def _load(place: str, precision: str, device: str, revision: str) -> Loaded:
+    import torch
+    import transformers
+
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    dtype = {"bf16": torch.bfloat16, "fp32": torch.float32, "fp16": torch.float16}[precision]
+    arguments: dict[str, Any] = {"trust_remote_code": False}
+    if revision:
+        arguments["revision"] = revision
+    if Path(place).exists() and not any(Path(place).glob("*.safetensors")):
+        raise BackendError("E3007", path=place)
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(place, **arguments)
+        module = transformers.AutoModelForCausalLM.from_pretrained(
+            place, dtype=dtype, use_safetensors=True, **arguments
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise BackendError("E3002", name=place, reason=str(error).split("\n")[0][:300]) from error
+    if not tokenizer.chat_template:
+        raise BackendError("E3008", name=place)
+    # Decoding settings shipped with a model would warn about, or change, the greedy answers of every request.
+    module.generation_config = transformers.GenerationConfig(
+        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.eos_token_id
+    )
+    return Loaded(module.to(device).eval(), tokenizer, device)
+
+
+def _merge(module: Any, adapter: Path) -> Any:
+    from peft import PeftModel
+
+    return PeftModel.from_pretrained(module, adapter, use_safetensors=True).merge_and_unload().eval()
+
+
+def _weights_of(id: str, folder: Path) -> WeightsRef | None:
+    """Hash over a local folder's weight files (their names and content hashes)."""
+    if not folder.is_dir():
+        return None
+    files = sorted(folder.glob("*.safetensors"))
+    stamp = [(file.name, _file_hash(str(file), file.stat().st_size, file.stat().st_mtime_ns)) for file in files]
+    return WeightsRef(path=id if id == EMBEDDED else os.fspath(folder), sha256=hash_json(stamp, 64))
+
+
+_HASHES: dict[tuple[str, int, int], str] = {}
+
+
+def _file_hash(path: str, size: int, changed: int) -> str:
+    key = (path, size, changed)
+    if key not in _HASHES:
+        _HASHES[key] = hash_file(Path(path))
+    return _HASHES[key]

@@ -1,0 +1,162 @@
+"""Candidates compared on the same examples: simultaneous bounds, a bound against a target, and two exact tests."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special, stats
+
+from rung.stats.bootstrap import DRAWS, Aggregate, Draws, Floats, blocks, sum_clusters
+from rung.stats.intervals import Bounds, bootstrap_interval, guarded_bounds, standard_error
+
+# Below this, a spread is rounding in the matrix product and not a difference between candidates.
+_ROUNDING = 1e-12
+
+
+@dataclass(frozen=True)
+class PairwiseBounds:
+    """Every candidate against every other; entry [i, j] is about candidate i minus candidate j, the diagonal is 0."""
+
+    difference: Floats
+    """[c, c]"""
+    lower: Floats
+    """[c, c]; all of them hold at once at the stated level."""
+    upper: Floats
+    """[c, c]"""
+    se: Floats
+    """[c, c]: bootstrap standard error of each difference."""
+    units: Floats
+    """[c, c]: independent groups behind each difference."""
+    critical: float
+    """Standard errors on either side that make the intervals simultaneous."""
+    marginal: Bounds
+    """[c]: each candidate's own interval, at the same level, not simultaneous."""
+
+    def worst(self, i: int) -> float:
+        """Lower bound of candidate i minus the best of the others; nan without others."""
+        others = np.delete(self.lower[i], i)
+        return float(others.min()) if others.size else math.nan
+
+
+def compare(drawn: Draws, *, level: float = 0.95, lowest: float = 0.0, highest: float = 1.0) -> PairwiseBounds:
+    """Simultaneous intervals for all ordered pairs: single-step max-t over the paired bootstrap, guarded for few exceptions.
+
+    The critical value is the `level` quantile, over resamples, of the largest |difference* - difference| / se of all pairs
+    (Westfall and Young 1993, chapter 2; Romano and Wolf 2005 for the bootstrap form), and at least the normal quantile of one
+    pair. A pair whose difference never varies tells the quantile nothing, so such pairs share a Bonferroni quantile instead where that
+    is larger. Each bound then counts pseudo-examples that went the other way (`guarded_bounds`): three wins in three examples
+    leave the difference open, and identical answers have a difference of exactly 0 whose bounds narrow as the rule of three.
+
+    `lowest` and `highest`: what a single example can score. One unit or no scored rows: nan. For a metric where lower is better,
+    turn the signs of `point` and `draws` first.
+    """
+    c, span = len(drawn.point), highest - lowest
+    se = np.zeros((c, c))
+    for i in range(c):
+        se[i] = standard_error(drawn.draws - drawn.draws[:, [i]], np.minimum(drawn.units, drawn.units[i]))
+    units = np.minimum.outer(drawn.units, drawn.units)
+    difference = np.subtract.outer(drawn.point, drawn.point)
+    pairs = np.triu(np.ones((c, c), dtype=bool), 1)
+    difference[np.abs(difference) <= _ROUNDING * span] = 0.0
+    still = se <= _ROUNDING * span
+    se[still] = 0.0
+    critical = _max_t_quantile(drawn, np.where(still, np.nan, se), level)
+    alone = float(special.ndtri(0.5 + level / 2))
+    critical = alone if math.isnan(critical) else max(critical, alone)
+    z = np.full((c, c), critical)
+    if frozen := int((still & pairs).sum()):
+        z[still] = max(critical, float(-special.ndtri((1 - level) / 2 / frozen)))
+    bounds = guarded_bounds(difference, se, units, z, lowest=-span, highest=span)
+    for matrix in (difference, bounds.low, bounds.high):
+        np.fill_diagonal(matrix, 0.0)
+    marginal = bootstrap_interval(
+        drawn.point, drawn.draws, drawn.units, level=level, lowest=lowest, highest=highest
+    )
+    return PairwiseBounds(difference, bounds.low, bounds.high, se, units, critical, marginal)
+
+
+def _max_t_quantile(drawn: Draws, se: Floats, level: float) -> float:
+    """The `level` quantile over draws of max |t| over pairs; nan where no pair varies."""
+    largest = np.full(len(drawn.draws), -np.inf)
+    centred = drawn.draws - drawn.point
+    for i in range(len(drawn.point)):
+        t = np.abs(centred[:, i + 1 :] - centred[:, [i]]) / se[i, i + 1 :]
+        largest = np.maximum(largest, np.where(np.isnan(t), -np.inf, t).max(axis=1, initial=-np.inf))
+    known = largest[np.isfinite(largest)]
+    return float(np.quantile(known, level)) if known.size else math.nan
+
+
+def lower_bounds(drawn: Draws, *, alpha: float, lowest: float = 0.0, highest: float = 1.0) -> Floats:
+    """One-sided 1 - alpha lower bound of each candidate alone [c], to be held against a target.
+
+    Normal quantile, bootstrap standard error, guarded: for a share without groups it lies within a hair of Clopper and
+    Pearson's bound. `alpha` is this candidate's share of the error that all openings of the test set may make.
+    """
+    z = float(-special.ndtri(alpha))
+    se = standard_error(drawn.draws, drawn.units)
+    return guarded_bounds(drawn.point, se, drawn.units, z, lowest=lowest, highest=highest).low
+
+
+@dataclass(frozen=True, slots=True)
+class McNemar:
+    """Two candidates' right and wrong answers on the same examples; p values are two-sided, nan without examples."""
+
+    only_first: int
+    only_second: int
+    exact: float
+    mid_p: float
+
+
+def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
+    """The exact test of McNemar (1947), and its mid-p form (Fagerland, Lydersen and Laake 2013), which wastes less power.
+
+    first, second [n]: whether each candidate got example i right. Raises ValueError where they are not aligned. It takes examples as
+    independent: with groups, use `permutation_test`.
+    """
+    if first.shape != second.shape or first.ndim != 1:
+        raise ValueError(f"{first.shape} and {second.shape} are not aligned")
+    b, c = int((first & ~second).sum()), int((second & ~first).sum())
+    if not first.size:
+        return McNemar(0, 0, math.nan, math.nan)
+    both_tails = 2 * float(stats.binom.cdf(min(b, c), b + c, 0.5))
+    at = float(stats.binom.pmf(min(b, c), b + c, 0.5))
+    return McNemar(b, c, min(1.0, both_tails), min(1.0, both_tails - at))
+
+
+def permutation_test(
+    parts: Floats,
+    groups: Sequence[str] | None,
+    aggregate: Aggregate,
+    rng: np.random.Generator,
+    *,
+    draws: int = DRAWS,
+) -> float:
+    """Two-sided p value for "it makes no difference which of two candidates answered": their rows are swapped group by group.
+
+    parts [n, 2, p] and the other arguments as for `bootstrap.resample`. The arrangement that was observed counts as one of the
+    permutations, so that p is never 0 (Phipson and Smyth 2010). No scored rows: nan. Raises ValueError for misaligned arguments.
+    """
+    if parts.ndim != 3 or parts.shape[1] != 2:
+        raise ValueError(f"a permutation test is between two candidates, not parts of shape {parts.shape}")
+    sums = sum_clusters(parts, groups)
+    p = parts.shape[2]
+    # Totals and counts side by side: [g, 2, p + 1].
+    both = np.concatenate([sums.totals.reshape(-1, 2, p), sums.counts[:, :, None]], axis=2)
+    change, whole = both[:, 0] - both[:, 1], both.sum(axis=0)
+
+    def gap(first: Floats) -> Floats:
+        second = whole.sum(axis=0) - first
+        return aggregate(first[..., :p], first[..., p]) - aggregate(second[..., :p], second[..., p])
+
+    observed = abs(float(gap(whole[0])))
+    if math.isnan(observed):
+        return math.nan
+    extreme = 1
+    for block in blocks(draws, bytes_each=8 * (2 * len(both) + 6 * (p + 1))):
+        kept = rng.integers(0, 2, size=(block.stop - block.start, len(both))).astype(np.float64)
+        extreme += int((np.abs(gap(whole[1] + kept @ change)) >= observed - _ROUNDING).sum())
+    return extreme / (draws + 1)

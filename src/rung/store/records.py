@@ -1,0 +1,167 @@
+"""The records of a run folder, as they lie on disk: plan, adaptation, evaluation, decision."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from rung.core.task import Frozen
+
+SCHEMA = 1
+
+
+class Spend(Frozen):
+    """What something took or is expected to take."""
+
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    gpu_seconds: float = 0.0
+    money: float = 0.0
+    memory_gib: float = 0.0
+
+
+class Cell(Frozen):
+    """One rung on one model."""
+
+    method: str
+    model: str
+    """Id of the model; '-' for a baseline without one."""
+    rank: int
+    blockers: tuple[str, ...] = ()
+    estimate: Spend = Spend()
+
+    @property
+    def name(self) -> str:
+        return f"{self.method}@{self.model}".replace("/", "_")
+
+
+class Plan(Frozen):
+    schema_version: int = SCHEMA
+    mode: Literal["compare", "climb"]
+    cells: tuple[Cell, ...]
+    splits: dict[str, int]
+    budget_seconds: float | None = None
+
+
+class TrialRecord(Frozen):
+    setting: dict[str, Any]
+    score: float
+    n: int
+    seconds: float = 0.0
+    failed: int = 0
+
+
+class Outcome(Frozen):
+    """What became of a cell: the candidate it made, or why there is none. Kept as `cells/<cell>.json`."""
+
+    cell: Cell
+    status: Literal["done", "blocked", "failed", "skipped"]
+    candidate: str = ""
+    reason: str = ""
+    spent: Spend = Spend()
+    trials: tuple[TrialRecord, ...] = ()
+    notes: dict[str, Any] = {}
+    """Set by the method: `converged` (false when the budget stopped it), `curve` [{step, loss, dev, seconds}], ..."""
+
+
+class Interval(Frozen):
+    point: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+class Check(Frozen):
+    """One constraint, as measured."""
+
+    name: str
+    limit: float
+    value: float | None
+    ok: bool
+
+
+class Standing(Frozen):
+    """One candidate in the decision."""
+
+    candidate: str
+    method: str
+    model: str
+    quality: Interval
+    """The deciding metric on test, with its 95 % interval."""
+    dev: float | None = None
+    scored: int
+    failed: int
+    unscored: int
+    training_cost: float
+    """One-off, in the currency of task.yaml."""
+    cost_per_1000: float
+    """The one cost number: training spread over the planned volume, plus serving, per 1,000 answers."""
+    latency_p50: float | None = None
+    latency_p95: float | None = None
+    checks: tuple[Check, ...] = ()
+    meets_target: bool | None = None
+    """Lower bound at or above the target; None without a target."""
+    eligible: bool = True
+    good_enough: bool = False
+    """Not worse than any other by the margin or more, at 95 % simultaneous confidence."""
+    converged: bool = True
+
+
+class Pair(Frozen):
+    """candidate - other, on the same questions."""
+
+    candidate: str
+    other: str
+    difference: Interval
+    """Simultaneous over all pairs."""
+    p_value: float | None = None
+    """Exact McNemar, where the metric is right or wrong; uncorrected."""
+
+
+class Text(Frozen):
+    """A sentence or paragraph in both languages."""
+
+    en: str
+    zh: str
+
+
+class Decision(Frozen):
+    """The verdict. `reason` is the paragraph that anyone understands."""
+
+    schema_version: int = SCHEMA
+    mode: Literal["compare", "climb"]
+    verdict: Literal["winner", "tie", "unresolved", "target_not_met", "nothing_to_compare"]
+    """winner: one candidate, better than every other or cheaper at no loss. tie: the best are within the margin of each other,
+    and the cheapest of them is named. unresolved: the test set is too small to say."""
+    winner: str | None
+    ties: tuple[str, ...] = ()
+    """Candidates that the test cannot tell from the winner by more than the margin, the winner left out."""
+    metric: str
+    better: Literal["higher", "lower"] = "higher"
+    target: float | None = None
+    margin: float
+    confidence: float = 0.95
+    draws: int
+    seed: int
+    n: int
+    groups: int
+    currency: str = "USD"
+    standings: tuple[Standing, ...]
+    """Cheapest first."""
+    pairs: tuple[Pair, ...] = ()
+    reason: Text
+    would_change: tuple[Text, ...] = ()
+    examples_needed: int | None = None
+    """Test examples that would settle an unresolved margin, as estimated from the spread seen."""
+    resolvable: float | None = None
+    """The smallest difference that this test set can resolve with 80 % power."""
+
+
+class Opening(Frozen):
+    """One opening of the test split, appended to `test_openings.jsonl`."""
+
+    time: str
+    """UTC, ISO 8601."""
+    candidate: str
+    split_hash: str
+    n: int
+    answered: int
+    """Examples answered in this opening; fewer than n when an interrupted evaluation goes on."""

@@ -1,0 +1,175 @@
+"""The run folder: where everything of a run lies, and how it is read and written.
+
+runs/<id>/  run.yaml  splits.json  plan.json  cells/<cell>.json  candidates/<id>/candidate.json  indexes/<hash>/
+            evaluations/<candidate>.<split>.{jsonl,json}  test_openings.jsonl  decision.json  report.{html,md,json}
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rung.core.candidate import Candidate
+from rung.core.errors import DataError, UsageError
+from rung.core.evaluation import Answer, Evaluation, EvaluationHeader, Resources, Row, Score, Summary
+from rung.core.model import Failure
+from rung.store.atomic import read_log, write_json, write_text
+from rung.store.records import Cell, Decision, Opening, Outcome, Plan
+
+
+class RunFolder:
+    """Paths and records of one run. Reading a record that is not there yet returns None."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def existing(cls, path: Path) -> RunFolder:
+        """An existing run, or the newest run under a folder of runs. Raises UsageError E1301."""
+        for folder in (path, path / "runs"):
+            if (folder / "run.yaml").is_file():
+                return cls(folder)
+            found = [p.parent for p in folder.glob("*/run.yaml")] if folder.is_dir() else []
+            if found:
+                return cls(max(found, key=lambda p: (p / "run.yaml").stat().st_mtime))
+        raise UsageError("E1301", path=path)
+
+    @property
+    def indexes(self) -> Path:
+        return self.path / "indexes"
+
+    @property
+    def openings_path(self) -> Path:
+        return self.path / "test_openings.jsonl"
+
+    def candidate_folder(self, candidate: str) -> Path:
+        return self.path / "candidates" / candidate
+
+    def working_folder(self, cell: Cell) -> Path:
+        """Where a method works before its candidate has a name; kept until the candidate is complete."""
+        return self.path / "candidates" / f".{cell.name}"
+
+    def read_run(self) -> dict[str, Any]:
+        found: dict[str, Any] = yaml.safe_load((self.path / "run.yaml").read_text("utf-8"))
+        return found
+
+    def write_run(self, record: dict[str, Any]) -> None:
+        write_text(self.path / "run.yaml", yaml.safe_dump(record, allow_unicode=True, sort_keys=False))
+
+    def _read(self, name: str) -> dict[str, Any] | None:
+        path = self.path / name
+        if not path.is_file():
+            return None
+        try:
+            found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        except ValueError as error:
+            raise DataError("E2901", path=path, reason=error) from error
+        return found
+
+    def read_splits(self) -> dict[str, Any] | None:
+        return self._read("splits.json")
+
+    def write_splits(self, record: dict[str, Any]) -> None:
+        write_json(self.path / "splits.json", record)
+
+    def read_plan(self) -> Plan | None:
+        found = self._read("plan.json")
+        return Plan.model_validate(found) if found else None
+
+    def write_plan(self, plan: Plan) -> None:
+        write_json(self.path / "plan.json", plan.model_dump(mode="json"))
+
+    def read_outcome(self, cell: Cell) -> Outcome | None:
+        found = self._read(f"cells/{cell.name}.json")
+        return Outcome.model_validate(found) if found else None
+
+    def write_outcome(self, outcome: Outcome) -> None:
+        write_json(self.path / "cells" / f"{outcome.cell.name}.json", outcome.model_dump(mode="json"))
+
+    def outcomes(self) -> list[Outcome]:
+        """What became of every cell of the plan so far, in the plan's order."""
+        plan = self.read_plan()
+        return [found for cell in (plan.cells if plan else ()) if (found := self.read_outcome(cell))]
+
+    def read_candidate(self, candidate: str) -> Candidate:
+        found = self._read(f"candidates/{candidate}/candidate.json")
+        if found is None:
+            raise UsageError("E1302", candidate=candidate, known=", ".join(self.candidates()), path=self.path)
+        found.pop("id", None)
+        return Candidate.model_validate(found)
+
+    def candidates(self) -> list[str]:
+        return sorted(p.parent.name for p in self.path.glob("candidates/*/candidate.json") if p.parent.name[0] != ".")
+
+    def read_decision(self) -> Decision | None:
+        found = self._read("decision.json")
+        return Decision.model_validate(found) if found else None
+
+    def write_decision(self, decision: Decision) -> None:
+        write_json(self.path / "decision.json", decision.model_dump(mode="json"))
+
+    def openings(self) -> list[Opening]:
+        return [Opening.model_validate(line) for line in read_log(self.openings_path)]
+
+    def evaluation_path(self, candidate: str, split: str) -> Path:
+        return self.path / "evaluations" / f"{candidate}.{split}.jsonl"
+
+    def write_evaluation(self, evaluation: Evaluation) -> None:
+        """The summary goes last: an evaluation without one is not finished."""
+        header = evaluation.header
+        path = self.evaluation_path(header.candidate, header.split)
+        write_text(path, "".join(json.dumps(row_record(row), ensure_ascii=False) + "\n" for row in evaluation.rows))
+        write_json(
+            path.with_suffix(".json"),
+            {
+                "header": header.model_dump(mode="json"),
+                "summaries": {name: s.model_dump(mode="json") for name, s in evaluation.summaries.items()},
+                "resources": evaluation.resources.model_dump(mode="json"),
+                "extra": dict(evaluation.extra),
+            },
+        )
+
+    def read_evaluation(self, candidate: str, split: str) -> Evaluation | None:
+        path = self.evaluation_path(candidate, split)
+        summary = self._read(f"evaluations/{path.stem}.json")
+        if summary is None:
+            return None
+        rows = tuple(row_from(line) for line in read_log(path))
+        header = EvaluationHeader.model_validate(summary["header"])
+        if len(rows) != header.n:
+            raise DataError("E2901", path=path, reason=f"{len(rows)} rows where its summary says {header.n}")
+        return Evaluation(
+            header=header,
+            rows=rows,
+            summaries={name: Summary.model_validate(s) for name, s in summary["summaries"].items()},
+            resources=Resources.model_validate(summary["resources"]),
+            extra=summary.get("extra", {}),
+        )
+
+
+def row_record(row: Row) -> dict[str, Any]:
+    """A row as it lies in an evaluation file."""
+    answer = {k: v for k, v in asdict(row.answer).items() if v not in (None, "", (), 0.0, 0) or k in {"example", "text"}}
+    scores = {
+        name: {"status": s.status, "value": s.value, "parts": dict(s.parts)} for name, s in row.scores.items()
+    }
+    return {"answer": answer, "scores": scores, "group": row.group}
+
+
+def row_from(record: dict[str, Any]) -> Row:
+    answer = dict(record["answer"])
+    if answer.get("failure"):
+        answer["failure"] = Failure(**answer["failure"])
+    for name in ("citations", "passages", "shots"):
+        answer[name] = tuple(answer.get(name, ()))
+    scores = {name: Score(**score) for name, score in record["scores"].items()}
+    return Row(Answer(**answer), scores, record.get("group", ""))
+
+
+def rows_from(records: Iterable[dict[str, Any]]) -> list[Row]:
+    return [row_from(record) for record in records]

@@ -1,0 +1,90 @@
+"""Checkpoints that are complete or absent: tensors as safetensors, state as JSON, a manifest with checksums last."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rung.core.errors import WriteError
+from rung.core.hashing import hash_file
+
+if TYPE_CHECKING:
+    import torch
+
+_MANIFEST = "MANIFEST.json"
+KEPT = 2
+"""Complete checkpoints that stay: the newest, and the one before it in case the newest is damaged later."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    state: dict[str, Any]
+    tensors: dict[str, torch.Tensor]
+
+
+def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
+    """Write `folder/step-<n>/` and then drop all but the last `KEPT`. Raises WriteError; earlier ones stay intact."""
+    from safetensors.torch import save_file
+
+    target = folder / f"step-{step:08d}"
+    working = folder / f".{target.name}.tmp-{uuid.uuid4().hex[:8]}"
+    try:
+        working.mkdir(parents=True)
+        save_file({name: tensor.contiguous() for name, tensor in checkpoint.tensors.items()}, working / "tensors.safetensors")
+        (working / "state.json").write_text(json.dumps(checkpoint.state), "utf-8")
+        publish(working, target)
+    except OSError as error:
+        raise WriteError("E5001", path=target, reason=error.strerror or str(error)) from error
+    finally:
+        shutil.rmtree(working, ignore_errors=True)
+    for old in _complete(folder)[:-KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
+    return target
+
+
+def publish(working: Path, target: Path) -> None:
+    """Sync a folder's files, write their manifest, and rename the folder into place."""
+    files = sorted(path for path in working.iterdir() if path.is_file())
+    for path in files:
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    listed = {path.name: {"size": path.stat().st_size, "sha256": hash_file(path)} for path in files}
+    with (working / _MANIFEST).open("w", encoding="utf-8") as file:
+        json.dump(listed, file)
+        file.flush()
+        os.fsync(file.fileno())
+    shutil.rmtree(target, ignore_errors=True)
+    working.rename(target)
+
+
+def _sound(folder: Path) -> bool:
+    try:
+        listed = json.loads((folder / _MANIFEST).read_text("utf-8"))
+        return all(
+            (folder / name).stat().st_size == file["size"] and hash_file(folder / name) == file["sha256"]
+            for name, file in listed.items()
+        )
+    except (OSError, ValueError):
+        return False
+
+
+def _complete(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("step-*") if _sound(path))
+
+
+def load_checkpoint(folder: Path) -> Checkpoint | None:
+    """The newest sound checkpoint; torn or damaged ones are moved to `quarantine/`, never used."""
+    from safetensors.torch import load_file
+
+    for path in sorted(folder.glob("step-*"), reverse=True):
+        if _sound(path):
+            state = json.loads((path / "state.json").read_text("utf-8"))
+            return Checkpoint(state, load_file(path / "tensors.safetensors"))
+        (folder / "quarantine").mkdir(exist_ok=True)
+        path.rename(folder / "quarantine" / f"{path.name}-{uuid.uuid4().hex[:6]}")
+    return None
