@@ -29,11 +29,14 @@ class Mistake:
     values: dict[str, Any] = field(default_factory=dict)
 
 
-def near(value: str, known: Sequence[str]) -> str:
-    """' Did you mean ...?' for the nearest known name, or nothing."""
+def near(value: str, known: Sequence[str]) -> dict[str, str]:
+    """A question after the nearest known name, as the values `near` and `near_zh` of a message; empty without one."""
     folded = {name.casefold(): name for name in known}
-    found = difflib.get_close_matches(value.casefold(), folded, n=1)
-    return f" Did you mean '{folded[found[0]]}'?" if found else ""
+    found = [folded[key] for key in difflib.get_close_matches(value.casefold(), folded, n=1)]
+    return {
+        "near": f" Did you mean '{found[0]}'?" if found else "",
+        "near_zh": f"是否应为“{found[0]}”？" if found else "",
+    }
 
 
 def check_columns(config: Config, columns: Sequence[str], file: str) -> list[Problem]:
@@ -42,7 +45,7 @@ def check_columns(config: Config, columns: Sequence[str], file: str) -> list[Pro
         Problem(
             "E1240",
             config.where(*loc),
-            {"column": name, "file": file, "known": ", ".join(columns), "near": near(name, columns)},
+            {"column": name, "file": file, "known": ", ".join(columns), **near(name, columns)},
         )
         for loc, name in config.columns.items()
         if name not in columns
@@ -81,7 +84,9 @@ def _output(config: Config) -> Iterator[Mistake]:
     if output.kind != "label" and output.labels:
         yield Mistake(("output", "labels"), "E1229", {"field": "labels", "kind": "label", "found": output.kind})
     if output.kind != "json" and output.json_schema is not None:
-        yield Mistake(("output", "json_schema"), "E1229", {"field": "json_schema", "kind": "json", "found": output.kind})
+        yield Mistake(
+            ("output", "json_schema"), "E1229", {"field": "json_schema", "kind": "json", "found": output.kind}
+        )
     if output.kind == "label" and output.labels:
         for i, label in enumerate(output.labels):
             if not label.strip():
@@ -134,12 +139,12 @@ def _data(config: Config) -> Iterator[Mistake]:
             "".encode(codecs.lookup(data.encoding).name)
         except LookupError:
             known = ["utf-8", "gb18030", "gbk", "big5", "utf-16", "shift_jis", "euc_kr", "cp1252", "latin-1"]
-            yield Mistake(("data", "encoding"), "E1237", {"value": data.encoding, "near": near(data.encoding, known)})
+            yield Mistake(("data", "encoding"), "E1237", {"value": data.encoding, **near(data.encoding, known)})
     for name, relative in config.data_files.items():
         path = config.path(relative)
         if not path.is_file():
             there = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-            yield Mistake(("data", name), "E1222", {"path": path, "near": near(path.name, there)})
+            yield Mistake(("data", name), "E1222", {"path": path, **near(path.name, there)})
     if config.documents is not None and not config.path(config.documents).is_dir():
         yield Mistake(("documents",), "E1223", {"path": config.path(config.documents)})
     if data.document is not None and config.documents is None:
@@ -155,11 +160,10 @@ def _registered(config: Config) -> Iterator[Mistake]:
         (("encoder",), "encoder", config.encoder),
     ]
     for loc, kind, name in named:
-        known = [part for part in parts(kind) if part not in NOT_BASE_MODELS]
+        known = [part for part in parts(kind) if kind != "model" or part not in NOT_BASE_MODELS]
         if name not in known:
-            yield Mistake(
-                loc, "E1230", {"kind": kind, "name": name, "known": ", ".join(known), "near": near(name, known)}
-            )
+            values = {"kind": kind, "name": name, "known": ", ".join(known), **near(name, known)}
+            yield Mistake(loc, "E1230", values)
     for section, names in (("metrics", config.metrics), ("methods", config.methods)):
         for i, again in enumerate(_seen_before(names)):
             if again:
@@ -173,8 +177,10 @@ def _model(config: Config, loc: Loc, model: ModelConfig) -> Iterator[Mistake]:
     for name in needed:
         if not getattr(model, name):
             yield Mistake(loc, "E1231", {"kind": model.kind, "field": name})
-    if model.path and not config.path(model.path).exists():
-        yield Mistake((*loc, "path"), "E1222", {"path": config.path(model.path), "near": ""})
+    if model.path and not (config.path(model.path).is_file() or model.kind == "transformers"):
+        yield Mistake((*loc, "path"), "E1222", {"path": config.path(model.path), **near("", [])})
+    if model.path and model.kind == "transformers" and not config.path(model.path).is_dir():
+        yield Mistake((*loc, "path"), "E1223", {"path": config.path(model.path)})
     # A key pasted by mistake must not be repeated in a message, so neither text below shows the value.
     if model.api_key_env and not _VARIABLE.fullmatch(model.api_key_env):
         yield Mistake((*loc, "api_key_env"), "E1232")
@@ -186,6 +192,11 @@ def _plain_address(url: str) -> bool:
     """http or https, with a host, and without a name, a password or a query in which a key could lie."""
     try:
         parsed = urlsplit(url)
-        return parsed.scheme in {"http", "https"} and bool(parsed.hostname) and not (parsed.username or parsed.query)
+        return (
+            parsed.scheme in {"http", "https"}
+            and bool(parsed.hostname)
+            and "@" not in parsed.netloc
+            and not parsed.query
+        )
     except ValueError:
         return False

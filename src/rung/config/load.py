@@ -13,22 +13,21 @@ from rung.config.check import find_mistakes, near
 from rung.config.schema import DEFAULT_METRICS, Config, ModelConfig
 from rung.config.source import Loc, Source, read_yaml
 from rung.core.errors import Problem, UsageError
-from rung.core.model import ModelRef
+from rung.core.hashing import hash_file
+from rung.core.model import ModelRef, WeightsRef
 from rung.core.task import Constraints, OutputSpec, Task
 from rung.text.script import language_of
 
 _EXPECTED = {
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "string": "text",
-    "tuple": "a list",
-    "dict": "a block of fields",
-    "model": "a block of fields",
-    "mapping": "a block of fields",
-    "finite": "a number",
+    "int": ("a whole number", "整数"),
+    "float": ("a number", "数字"),
+    "finite": ("a number", "数字"),
+    "string": ("text", "文本"),
+    "tuple": ("a list", "列表"),
+    "dict": ("a block of fields", "一组字段"),
+    "model": ("a block of fields", "一组字段"),
 }
-_LIMITS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
+_LIMITS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
 
 def load_config(path: Path) -> Config:
@@ -86,20 +85,24 @@ def to_task(config: Config, labels: Sequence[str] = ()) -> Task:
 
 
 def to_model_ref(config: Config, model: ModelConfig) -> ModelRef:
-    """The identity of a model as the backends read it; what only a backend understands lies in `options`."""
+    """The identity of a model, as the backends open it; recorded answers are hashed here."""
     options: dict[str, Any] = dict(model.options)
+    id, weights = model.id or model.label, None
     if model.base_url:
         options |= {"base_url": model.base_url, "api_key_env": model.api_key_env or ""}
-        options |= {"input_price": model.input_price, "output_price": model.output_price}
-    path = str(config.path(model.path)) if model.path else ""
-    if path and model.kind != "transformers":
-        options["path"] = path
+        options["prices"] = {"input": model.input_price, "output": model.output_price}
+    if model.path and model.kind == "transformers":
+        id = str(config.path(model.path))
+    elif model.path:
+        path = config.path(model.path)
+        id, weights = model.id or model.name or path.stem, WeightsRef(path=str(path), sha256=hash_file(path))
     return ModelRef(
         kind=model.kind,
-        id=path if path and model.kind == "transformers" else model.id or model.label,
+        id=id,
         revision=model.revision,
         engine=model.engine,
         precision=model.precision,
+        weights=weights,
         options=options,
     )
 
@@ -110,24 +113,26 @@ def _problem(detail: ErrorDetails, source: Source) -> Problem:
     where = source.where(loc)
     if kind == "extra_forbidden":
         known = _fields_at(loc[:-1])
-        return Problem("E1210", where, {"key": loc[-1], "known": ", ".join(known), "near": near(str(loc[-1]), known)})
+        return Problem("E1210", where, {"key": loc[-1], "known": ", ".join(known), **near(str(loc[-1]), known)})
     if kind == "missing":
         return Problem("E1211", where, {"key": loc[-1]})
     if value is None or (kind.endswith("too_short") and not value):
         return Problem("E1212", where)
     if kind == "literal_error":
         known = [word.strip("' ") for word in str(context["expected"]).replace(" or ", ",").split(",")]
-        return Problem("E1213", where, {"value": value, "known": ", ".join(known), "near": near(str(value), known)})
+        return Problem("E1213", where, {"value": value, "known": ", ".join(known), **near(str(value), known)})
     for name, limit in context.items():
         if name in _LIMITS:
             return Problem("E1214", where, {"value": value, "limit": f"{_LIMITS[name]} {limit}"})
-    return Problem("E1215", where, {"value": _shown(value), "expected": _EXPECTED.get(kind.split("_")[0], detail["msg"])})
+    en, zh = _EXPECTED.get(kind.split("_")[0], (detail["msg"], detail["msg"]))
+    return Problem("E1215", where, {"value": _shown(value), "expected": en, "expected_zh": zh})
 
 
 def _shown(value: Any) -> str:
+    """A value on one line; of a block or a list, no more than its form."""
     if isinstance(value, Mapping):
-        return "a block of fields"
-    return "a list" if isinstance(value, list | tuple) else f"'{value}'"
+        return "{...}"
+    return "[...]" if isinstance(value, list | tuple) else str(value)
 
 
 def _fields_at(loc: Loc) -> list[str]:

@@ -46,10 +46,16 @@ class Block(BaseModel):
 class OutputConfig(Block):
     """What an answer is."""
 
-    kind: OutputKind = doc("label (one of a set), text (free text) or json", "label（固定标签之一）、text（自由文本）或 json")
+    kind: OutputKind = doc(
+        "label (one of a set), text (free text) or json", "label（固定标签之一）、text（自由文本）或 json"
+    )
     column: str = doc("the column that holds the right answer", "正确答案所在的列", min_length=1)
-    labels: Names = doc("the allowed labels; taken from the training rows when absent", "允许的标签；不写则取自训练数据", ())
-    json_schema: Free | None = doc("JSON schema of the answer; required for kind json", "答案的 JSON Schema；kind 为 json 时必填", None)
+    labels: Names = doc(
+        "the allowed labels; taken from the training rows when absent", "允许的标签；不写则取自训练数据", ()
+    )
+    json_schema: Free | None = doc(
+        "JSON schema of the answer; required for kind json", "答案的 JSON Schema；kind 为 json 时必填", None
+    )
     max_tokens: int = doc("longest answer, in tokens", "答案的最大长度（token 数）", 64, ge=1, le=32768)
     abstain: str | None = doc(
         "the exact text that means 'the documents do not say'", "表示“文档中没有说明”的固定文本", None, min_length=1
@@ -59,34 +65,76 @@ class OutputConfig(Block):
 class DataConfig(Block):
     """Where the labelled examples are, and how they are split."""
 
-    examples: str | None = doc("file of examples: CSV, TSV, JSONL or JSON; Rung splits it", "示例文件：CSV、TSV、JSONL 或 JSON；由 Rung 划分", None)
-    train: str | None = doc("your own split: training file, together with test", "自备划分：训练文件，须与 test 一起给出", None)
-    dev: str | None = doc("your own split: dev file; carved from train when absent", "自备划分：开发集文件；不写则从 train 中划出", None)
+    examples: str | None = doc(
+        "file of examples: CSV, TSV, JSONL or JSON; Rung splits it",
+        "示例文件：CSV、TSV、JSONL 或 JSON；由 Rung 划分",
+        None,
+    )
+    train: str | None = doc(
+        "your own split: training file, together with test", "自备划分：训练文件，须与 test 一起给出", None
+    )
+    dev: str | None = doc(
+        "your own split: dev file; carved from train when absent", "自备划分：开发集文件；不写则从 train 中划出", None
+    )
     test: str | None = doc("your own split: test file", "自备划分：测试文件", None)
-    id: str | None = doc("column with a unique id; made from the content when absent", "唯一编号所在的列；不写则由内容生成", None)
-    group: str | None = doc("column whose equal values never lie in two splits (customer, conversation, ...)", "分组列：同组的行不会被分到两个集合（客户、会话等）", None)
-    document: str | None = doc("column that names the document holding the answer; several separated by ';'", "答案所在文档的列；多个用“;”分隔", None)
-    encoding: str | None = doc("text encoding of the files; detected when absent", "文件的字符编码；不写则自动检测", None)
-    max_bad_ratio: float = doc("share of unusable rows above which reading stops", "无法使用的行超过该比例时停止读取", 0.01, ge=0, le=1)
-    dev_share: float = doc("share of the examples for dev: settings are chosen on it", "开发集比例，用于选择设置", 0.2, gt=0, lt=1)
-    test_share: float = doc("share of the examples for test: sealed until the end", "测试集比例，到最后才打开", 0.3, gt=0, lt=1)
+    id: str | None = doc(
+        "column with a unique id; made from the content when absent", "唯一编号所在的列；不写则由内容生成", None
+    )
+    group: str | None = doc(
+        "column whose equal values never lie in two splits (customer, conversation, ...)",
+        "分组列：同组的行不会被分到两个集合（客户、会话等）",
+        None,
+    )
+    document: str | None = doc(
+        "column that names the document holding the answer; several separated by ';'",
+        "答案所在文档的列；多个用“;”分隔",
+        None,
+    )
+    encoding: str | None = doc(
+        "text encoding of the files; detected when absent", "文件的字符编码；不写则自动检测", None
+    )
+    max_bad_ratio: float = doc(
+        "share of unusable rows above which reading stops", "无法使用的行超过该比例时停止读取", 0.01, ge=0, le=1
+    )
+    dev_share: float = doc(
+        "share of the examples for dev: settings are chosen on it", "开发集比例，用于选择设置", 0.2, gt=0, lt=1
+    )
+    test_share: float = doc(
+        "share of the examples for test: sealed until the end", "测试集比例，到最后才打开", 0.3, gt=0, lt=1
+    )
     seed: int = doc("another number draws another split", "换一个数就换一种划分", 0, ge=0)
 
 
 class ModelConfig(Block):
     """One candidate base model."""
 
-    kind: str = doc("transformers, openai (any compatible endpoint), recorded or fake", "transformers、openai（任何兼容接口）、recorded 或 fake", "transformers")
+    kind: str = doc(
+        "transformers, openai (any compatible endpoint), recorded or fake",
+        "transformers、openai（任何兼容接口）、recorded 或 fake",
+        "transformers",
+    )
     name: str = doc("short name in the report; the id when absent", "报告中的简称；不写则用 id", "")
-    id: str = doc("name of the model: a hub id, or the endpoint's model name", "模型名：模型库编号，或接口中的模型名", "")
-    path: str | None = doc("local folder of weights, or the file of recorded answers", "本地权重文件夹，或已记录答案的文件", None)
+    id: str = doc(
+        "name of the model: a hub id, or the endpoint's model name", "模型名：模型库编号，或接口中的模型名", ""
+    )
+    path: str | None = doc(
+        "local folder of weights, or the file of recorded answers", "本地权重文件夹，或已记录答案的文件", None
+    )
     revision: str = doc("commit or version of the weights", "权重的提交号或版本", "")
     engine: str = doc("how it is run; chosen by the machine when absent", "运行引擎；不写则按机器选择", "")
     precision: str = doc("bf16, fp32, ...; chosen by the machine when absent", "bf16、fp32 等；不写则按机器选择", "")
-    base_url: str | None = doc("address of the endpoint, up to and including /v1", "接口地址，写到 /v1 为止", None)
-    api_key_env: str | None = doc("environment variable that holds the key; never the key itself", "存放密钥的环境变量名；不要写密钥本身", None)
-    input_price: float = doc("price of a million prompt tokens, in cost.currency", "每百万输入 token 的价格（cost.currency 货币）", 0.0, ge=0)
-    output_price: float = doc("price of a million answer tokens, in cost.currency", "每百万输出 token 的价格（cost.currency 货币）", 0.0, ge=0)
+    base_url: str | None = doc(
+        "address of the endpoint, for example http://localhost:8000/v1", "接口地址，例如 http://localhost:8000/v1", None
+    )
+    api_key_env: str | None = doc(
+        "environment variable that holds the key; never the key itself", "存放密钥的环境变量名；不要写密钥本身", None
+    )
+    input_price: float = doc(
+        "price of a million prompt tokens, in cost.currency", "每百万输入 token 的价格（cost.currency 货币）", 0.0, ge=0
+    )
+    output_price: float = doc(
+        "price of a million answer tokens, in cost.currency", "每百万输出 token 的价格（cost.currency 货币）", 0.0, ge=0
+    )
     options: Free = doc("further plain values for the backend", "传给后端的其他普通值", {})
 
     @property
@@ -107,15 +155,21 @@ class BudgetConfig(Block):
     """What a run may spend. A rung stopped by it is reported as not converged."""
 
     minutes: float | None = doc("wall-clock minutes of the whole run", "整次运行的时间上限（分钟）", None, gt=0)
-    max_cost: float | None = doc("money for endpoints, in cost.currency", "接口费用上限（cost.currency 货币）", None, ge=0)
+    max_cost: float | None = doc(
+        "money for endpoints, in cost.currency", "接口费用上限（cost.currency 货币）", None, ge=0
+    )
 
 
 class ConstraintsConfig(Block):
     """Limits that a winner must keep."""
 
-    max_latency_p95: float | None = doc("seconds for one answer, 95th percentile", "单个回答耗时的 95 分位上限（秒）", None, gt=0)
+    max_latency_p95: float | None = doc(
+        "seconds for one answer, 95th percentile", "单个回答耗时的 95 分位上限（秒）", None, gt=0
+    )
     max_memory_gib: float | None = doc("memory while answering, in GiB", "回答时的内存上限（GiB）", None, gt=0)
-    max_failure_share: float = doc("share of questions that may end without an answer", "允许没有答案的问题比例", 0.02, ge=0, le=1)
+    max_failure_share: float = doc(
+        "share of questions that may end without an answer", "允许没有答案的问题比例", 0.02, ge=0, le=1
+    )
 
 
 class CostConfig(Block):
@@ -123,10 +177,16 @@ class CostConfig(Block):
 
     currency: str = doc("the currency of every price in this file", "本文件所有价格的货币", "USD")
     cpu_second_price: float = doc(
-        "one CPU core for one second; default: 0.045 an hour, an on-demand cloud core", "一个 CPU 核一秒的价格；默认每小时 0.045，按需云主机一核", 0.0000125, ge=0
+        "one CPU core for one second; default: 0.045 an hour, an on-demand cloud core",
+        "一个 CPU 核一秒的价格；默认每小时 0.045，按需云主机一核",
+        0.0000125,
+        ge=0,
     )
     gpu_second_price: float = doc(
-        "one GPU for one second; default: 2.52 an hour, an on-demand 80 GB card", "一块 GPU 一秒的价格；默认每小时 2.52，按需 80 GB 显卡", 0.0007, ge=0
+        "one GPU for one second; default: 2.52 an hour, an on-demand 80 GB card",
+        "一块 GPU 一秒的价格；默认每小时 2.52，按需 80 GB 显卡",
+        0.0007,
+        ge=0,
     )
     monthly_volume: int = doc("answers a month in production", "上线后每月回答的数量", 10000, ge=1)
     months: float = doc("months that the training cost is spread over", "训练费用分摊的月数", 6, gt=0)
@@ -136,22 +196,32 @@ class Config(Block):
     """One task.yaml, checked."""
 
     name: str = doc("short name of the task", "任务简称", "task", min_length=1)
-    language: Language | None = doc("en or zh; read off the instruction when absent", "en 或 zh；不写则由指令判断", None)
+    language: Language | None = doc(
+        "en or zh; read off the instruction when absent", "en 或 zh；不写则由指令判断", None
+    )
     instruction: str = doc("what to do with one question, said to the model", "告诉模型对每个问题做什么", min_length=1)
     inputs: Names = doc("the columns that make up the question", "组成问题的列", min_length=1)
     output: OutputConfig = doc("what an answer is", "答案是什么")
     data: DataConfig = doc("labelled examples", "带答案的示例")
-    documents: str | None = doc("folder of documents (.md, .txt) that hold the answers", "包含答案的文档文件夹（.md、.txt）", None)
+    documents: str | None = doc(
+        "folder of documents (.md, .txt) that hold the answers", "包含答案的文档文件夹（.md、.txt）", None
+    )
     metrics: Names = doc("metric names; the first one decides", "指标；第一个用于决策", ())
-    models: tuple[Model, ...] = doc("models to compare", "要比较的模型", (ModelConfig(id=BUILT_IN_MODEL),), min_length=1)
+    models: tuple[Model, ...] = doc(
+        "models to compare", "要比较的模型", (ModelConfig(id=BUILT_IN_MODEL),), min_length=1
+    )
     encoder: str = doc("sentence encoder of retrieval and baseline", "检索和基线使用的句向量模型", "minilm")
     methods: Names = doc("rungs to try; all that can run when absent", "要尝试的方法；不写则尝试所有可行的方法", ())
     budget: BudgetConfig = doc("what a run may spend", "一次运行的预算", BudgetConfig())
     target: float | None = doc("the score that is good enough, 0 to 1", "达到多少分就够用，0 到 1", None, ge=0, le=1)
     margin: float = doc("a difference in score too small to matter", "小到可以忽略的分数差", 0.02, ge=0, lt=1)
-    constraints: ConstraintsConfig = doc("limits that a winner must keep", "获胜方案必须满足的限制", ConstraintsConfig())
+    constraints: ConstraintsConfig = doc(
+        "limits that a winner must keep", "获胜方案必须满足的限制", ConstraintsConfig()
+    )
     cost: CostConfig = doc("prices and volume", "价格和用量", CostConfig())
-    settings: Annotated[dict[str, Free], BeforeValidator(resolve)] = doc("a block of settings per method", "各方法自己的设置", {})
+    settings: Annotated[dict[str, Free], BeforeValidator(resolve)] = doc(
+        "a block of settings per method", "各方法自己的设置", {}
+    )
 
     _source: Source = PrivateAttr(default_factory=Source)
 
@@ -190,9 +260,10 @@ def field_docs(language: Literal["en", "zh"] = "en", block: type[BaseModel] = Co
     found: dict[str, str] = {}
     for name, info in block.model_fields.items():
         extra = info.json_schema_extra
-        found[name] = (info.description or "") if language == "en" else str(extra["zh"] if isinstance(extra, dict) else "")
+        found[name] = (
+            (info.description or "") if language == "en" else str(extra["zh"] if isinstance(extra, dict) else "")
+        )
         inner = ModelConfig if name == "models" else info.annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             found |= {f"{name}.{path}": line for path, line in field_docs(language, inner).items()}
     return found
-

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 from rung.config.schema import BUILT_IN_MODEL, DEFAULT_METRICS, field_docs
@@ -16,17 +16,7 @@ from rung.core.task import Language, OutputKind
 from rung.text.script import language_of
 
 # Column names by role, the likelier first; compared in lower case without separators.
-_ANSWERS = (
-    "answer answers reference references gold goldanswer expected target output response completion label labels category "
-    "class intent sentiment topic tag y 答案 参考答案 标准答案 回答 回复 输出 标签 类别 分类 意图 情感"
-).split()
-_INPUTS = (
-    "question query text sentence review message messages content prompt input instruction title body passage context "
-    "utterance comment sentence1 sentence2 问题 提问 文本 内容 评论 句子 消息 输入 标题 正文 上下文 留言"
-).split()
-_IDS = "id uid uuid qid exampleid rowid index 编号 序号".split()
-_GROUPS = "group groupid conversation conversationid session sessionid thread threadid customer customerid user userid 组 分组 会话 客户 用户".split()
-_DOCUMENTS = "document documents documentid doc docid source file filename 文档 来源 文件 出处".split()
+_NAMES: dict[str, list[str]] = json.loads(Path(__file__).with_name("column_names.json").read_text("utf-8"))
 
 _MAX_LABELS = 200
 _LONGEST_LABEL = 60
@@ -66,19 +56,17 @@ def propose_config(
 
 
 def guess(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], documents: bool) -> Guess:
-    """Roles of the columns and the kind of answer."""
+    """Roles of the columns and the kind of answer. Raises UsageError E1241 without a column for each."""
     values = {name: [value for row in rows if _said(value := row.get(name))] for name in columns}
     left = [name for name in columns if values[name]]
-    taken = {
-        role: _named(left, names)
-        for role, names in (("id", _IDS), ("group", _GROUPS), ("document", _DOCUMENTS if documents else []))
-    }
-    if taken["id"] and len(set(map(str, values[taken["id"]]))) < len(rows):
-        taken["id"] = None
-    left = [name for name in left if name not in taken.values()]
-    answer = _named(left, _ANSWERS) or _likely_answer(left, values)
-    rest = [name for name in left if name != answer]
-    inputs = [name for name in rest if _key(name) in _INPUTS] or [n for n in rest if _mostly_distinct(values[n])] or rest
+    id = _named(left, "id")
+    if id and len(set(map(str, values[id]))) < len(rows):
+        id = None
+    group = _named(left, "group")
+    document = _named(left, "document") if documents else None
+    left = [name for name in left if name not in {id, group, document}]
+    answer = _named(left, "answer") or _likely_answer(left, values)
+    inputs = _likely_inputs([name for name in left if name != answer], values)
     if answer is None or not inputs:
         raise UsageError("E1241", columns=", ".join(columns))
     answers = values[answer]
@@ -90,10 +78,10 @@ def guess(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], documents: 
         answer=answer,
         kind=kind,
         language=language_of(" ".join(str(row.get(name) or "") for row in rows[:200] for name in inputs)),
-        id=taken["id"],
-        group=taken["group"],
-        document=taken["document"],
-        unused=tuple(name for name in columns if name not in {*inputs, answer, *taken.values()}),
+        id=id,
+        group=group,
+        document=document,
+        unused=tuple(name for name in columns if name not in {*inputs, answer, id, group, document}),
         labels=tuple(sorted(counts)) if kind == "label" else (),
         longest=max(map(len, texts)),
         abstain=_abstention(counts) if documents and kind == "text" else None,
@@ -109,24 +97,28 @@ def _key(name: str) -> str:
     return re.sub(r"[\W_]+", "", name.casefold())
 
 
-def _named(columns: Sequence[str], names: Sequence[str]) -> str | None:
+def _named(columns: Sequence[str], role: str) -> str | None:
     by_key = {_key(column): column for column in reversed(columns)}
-    return next((by_key[name] for name in names if name in by_key), None)
+    return next((by_key[name] for name in _NAMES[role] if name in by_key), None)
 
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _mostly_distinct(values: Sequence[Any]) -> bool:
-    return len(set(map(str, values))) > len(values) / 2
-
-
 def _likely_answer(columns: Sequence[str], values: Mapping[str, Sequence[Any]]) -> str | None:
-    outside = [name for name in columns if _key(name) not in _INPUTS]
+    """The last column that looks like labels, else the last column."""
     if len(columns) < 2:
         return None
+    outside = [name for name in columns if _key(name) not in _NAMES["input"]]
     return next((name for name in reversed(outside) if _kind(values[name]) == "label"), columns[-1])
+
+
+def _likely_inputs(columns: Sequence[str], values: Mapping[str, Sequence[Any]]) -> list[str]:
+    """Columns called like a question or a text, else those that seldom repeat, else all."""
+    named = [name for name in columns if _key(name) in _NAMES["input"]]
+    telling = [name for name in columns if len(set(map(str, values[name]))) > len(values[name]) / 2]
+    return named or telling or list(columns)
 
 
 def _kind(values: Sequence[Any]) -> OutputKind:
@@ -213,7 +205,7 @@ def _write(found: Guess, documents: str | None, file_name: str, n: int) -> str:
         yield f"output:  # {docs['output']}"
         yield line("output.kind", found.kind)
         yield line("output.column", found.answer)
-        if 0 < len(found.labels) <= 30:
+        if 1 < len(found.labels) <= 30:
             yield line("output.labels", list(found.labels), off=True)
         if found.schema is not None:
             yield f"  json_schema: {json.dumps(found.schema, ensure_ascii=False)}  # {docs['output.json_schema']}"
@@ -230,7 +222,7 @@ def _write(found: Guess, documents: str | None, file_name: str, n: int) -> str:
             yield line("documents", documents)
         yield line("metrics", list(DEFAULT_METRICS[found.kind]))
         if zh:
-            yield "# 内置的小模型几乎不会中文；有更好的模型时写在这里，例如 {kind: openai, id: 模型名, base_url: \"http://localhost:8000/v1\"}"
+            yield '# 内置的小模型几乎不会中文；有更好的模型时写在这里，例如 {kind: openai, id: 模型名, base_url: "http://localhost:8000/v1"}'
         yield line("models", [BUILT_IN_MODEL])
         yield line("target", 0.9, off=True)
         yield f"# budget: {{minutes: 30}}  # {docs['budget']}"

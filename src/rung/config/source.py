@@ -57,7 +57,11 @@ class Source:
         """'task.yaml:12 output.kind'; the line is that of the nearest field written in the file."""
         path = ".".join(str(part + 1) if isinstance(part, int) else part for part in loc)
         line = next((self.lines[loc[:n]] for n in range(len(loc), -1, -1) if loc[:n] in self.lines), None)
-        return " ".join(part for part in (f"{self.file.name}:{line}" if line else self.file.name if self.lines else "", path) if part)
+        return " ".join(
+            part
+            for part in (f"{self.file.name}:{line}" if line else self.file.name if self.lines else "", path)
+            if part
+        )
 
 
 @dataclass(frozen=True)
@@ -111,9 +115,10 @@ def _check_events(path: Path, text: str) -> None:
     """Refuse what can blow up or run something, before a tree is built."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        place = f"{path.name}:{event.start_mark.line + 1}"
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise UsageError("E1206", place, name=event.anchor)
+        place = f"{path.name}:{event.start_mark.line + 1}" if event.start_mark else path.name
+        anchor = getattr(event, "anchor", None)
+        if anchor:
+            raise UsageError("E1206", place, name=anchor)
         tag = getattr(event, "tag", None)
         if tag and tag != "!":
             raise UsageError("E1207", place, found=tag)
@@ -145,7 +150,7 @@ def _convert(node: yaml.Node, loc: Loc, source: Source, lines: dict[Loc, int], p
         return [_convert(item, (*loc, i), source, lines, problems) for i, item in enumerate(node.value)]
     if not isinstance(node, yaml.MappingNode):
         text = str(node.value)
-        if node.style is not None:
+        if isinstance(node, yaml.ScalarNode) and node.style is not None:
             return text
         return None if _WORDS.get(text.lower(), "") is None else Plain(text)
     values: dict[Hashable, Any] = {}

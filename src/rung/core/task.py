@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -136,3 +137,9 @@ class FitData:
     seed: int = 0
     hints: Mapping[str, Any] = field(default_factory=dict)
     """The method's own block of task.yaml, already checked."""
+
+    @cached_property
+    def made_from(self) -> dict[str, str]:
+        """Hashes of what a candidate is made from."""
+        train, dev = (hash_json([example.hash for example in part]) for part in (self.train, self.dev))
+        return {"task": self.task.hash, "train": train, "dev": dev}

@@ -19,7 +19,16 @@ _MARKS = [
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 ]
-_MAGIC = (b"PK\x03\x04", b"%PDF", b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"\xd0\xcf\x11\xe0", b"\x7fELF", b"SQLite format 3")
+_MAGIC = (
+    b"PK\x03\x04",
+    b"%PDF",
+    b"\x89PNG",
+    b"\xff\xd8\xff",
+    b"GIF8",
+    b"\xd0\xcf\x11\xe0",
+    b"\x7fELF",
+    b"SQLite format 3",
+)
 _CONTROLS = bytes(set(range(32)) - {9, 10, 12, 13, 27})
 _SURE = 64
 """Bytes outside ASCII below which a guess stays a guess."""
@@ -124,7 +133,9 @@ def _guess(sample: bytes) -> Encoding | None:
 
 
 def _widened(name: str) -> str:
-    return {"gb2312": "gb18030", "gbk": "gb18030", "big5": "big5hkscs", "shift_jis": "cp932", "euc_kr": "cp949"}.get(name, name)
+    return {"gb2312": "gb18030", "gbk": "gb18030", "big5": "big5hkscs", "shift_jis": "cp932", "euc_kr": "cp949"}.get(
+        name, name
+    )
 
 
 def _everyday_chinese(sample: bytes) -> bool:
@@ -133,4 +144,7 @@ def _everyday_chinese(sample: bytes) -> bool:
         text = sample.decode("gb2312")
     except UnicodeDecodeError:
         return False
-    return all(char < "\x80" or 0xA1 <= char.encode("gb2312")[0] <= 0xA3 or 0xB0 <= char.encode("gb2312")[0] <= 0xD7 for char in text)
+    return all(
+        char < "\x80" or 0xA1 <= char.encode("gb2312")[0] <= 0xA3 or 0xB0 <= char.encode("gb2312")[0] <= 0xD7
+        for char in text
+    )

@@ -47,6 +47,8 @@ def read_list(text: str, where: str) -> Iterator[Row]:
             return
         end = _element_end(text, at, f"{where}:{line}")
         yield _row(line, text[at:end])
+        if end is None:
+            return
         at = end
 
 
@@ -55,10 +57,11 @@ def _gap_end(text: str, at: int) -> int:
     return match.end() if match else at
 
 
-def _element_end(text: str, at: int, where: str) -> int:
+def _element_end(text: str, at: int, where: str) -> int | None:
+    """None where the file is cut off inside the element."""
     try:
         if text[at] in "{[":
-            return find_end(text, at) or len(text)
+            return find_end(text, at)
         return json.JSONDecoder().raw_decode(text, at)[1]
     except (RefusedJson, ValueError) as error:
         raise DataError("E2110", where, detail=error) from error

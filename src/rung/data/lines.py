@@ -97,5 +97,3 @@ class LineFile:
             return None
         undecoded = "\ufffd" in text if self.encoding.is_wide else _UNDECODED.search(text)
         return BadRow("E2201", encoding=self.encoding.name) if undecoded else None
-
-

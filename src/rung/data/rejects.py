@@ -22,12 +22,12 @@ class Reject:
     line: int
     code: str
     raw: str
-    field: str = ""
+    column: str = ""
     values: dict[str, Any] = field(default_factory=dict)
 
     @property
     def where(self) -> str:
-        return f"{self.file}:{self.line}" + (f" {self.field}" if self.field else "")
+        return f"{self.file}:{self.line}" + (f" {self.column}" if self.column else "")
 
     @property
     def problem(self) -> Problem:
@@ -39,7 +39,7 @@ class Reject:
         return {
             "file": self.file,
             "line": self.line,
-            "field": self.field,
+            "field": self.column,
             "code": self.code,
             "reason": self.problem.message("en"),
             "reason_zh": self.problem.message("zh"),
@@ -51,12 +51,12 @@ class Reject:
 class BadRow(ValueError):
     """Raised while a row is read; becomes a Reject where file, line and raw text are known."""
 
-    def __init__(self, code: str, field: str = "", **values: Any) -> None:
+    def __init__(self, code: str, column: str = "", /, **values: Any) -> None:
         super().__init__(code)
-        self.code, self.field, self.values = code, field, values
+        self.code, self.column, self.values = code, column, values
 
     def reject(self, file: str, line: int, raw: str) -> Reject:
-        return Reject(file, line, self.code, raw, self.field, self.values)
+        return Reject(file, line, self.code, raw, self.column, self.values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,8 @@ class Row:
 class TooManyRejects(DataError):
     """More rows are unusable than data.max_bad_ratio allows. Nothing is imported; `rejects` can still be written."""
 
-    def __init__(self, code: str, where: str, rejects: Sequence[Reject], **values: Any) -> None:
-        super().__init__(code, where, **values)
+    def __init__(self, code: str, problems: Sequence[Problem], rejects: Sequence[Reject]) -> None:
+        super().__init__(code, problems=problems)
         self.rejects = tuple(rejects)
 
 

@@ -40,10 +40,9 @@ class Baseline:
 
 
 def _candidate(fit: FitData, ref: ModelRef, output: OutputSlot, **slots: object) -> Candidate:
-    made_from = {"task": fit.task.hash}
     prompt = prompt_slot(fit.task, layout="bare")
     return Candidate.model_validate(
-        {"method": "baseline", "made_from": made_from, "model": ref, "prompt": prompt, "output": output, **slots}
+        {"method": "baseline", "made_from": fit.made_from, "model": ref, "prompt": prompt, "output": output, **slots}
     )
 
 

@@ -75,16 +75,8 @@ def _step(name: str, **arguments: Any) -> StepRef:
 
 def new_candidate(fit: FitData, model: Model, method: str, prompt: PromptSlot, **slots: Any) -> Candidate:
     """A candidate of this task on this model; `slots` override or add to the plain ones."""
-    made_from = {"task": fit.task.hash, "train": _hash(fit.train), "dev": _hash(fit.dev)}
     filled: dict[str, Any] = {"model": model.ref, "output": output_slot(fit.task, model), **slots}
-    return Candidate(method=method, made_from=made_from, prompt=prompt, **filled)
-
-
-@cache
-def _hash(examples: tuple[Example, ...]) -> str:
-    from rung.core.hashing import hash_json
-
-    return hash_json([example.hash for example in examples])
+    return Candidate(method=method, made_from=fit.made_from, prompt=prompt, **filled)
 
 
 def nearest_shots(fit: FitData, k: int) -> ShotsSlot:

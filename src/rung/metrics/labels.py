@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,8 +26,9 @@ class LabelSet:
         self.labels = tuple(dict.fromkeys(labels))
         self._known = frozenset(self.labels)
         forms = [normalise_label(label) for label in self.labels]
+        uses = Counter(forms)
         # Labels that only case or width tells apart are read as they stand.
-        self._by_form = {form: label for form, label in zip(forms, self.labels, strict=True) if forms.count(form) == 1}
+        self._by_form = {form: label for form, label in zip(forms, self.labels, strict=True) if uses[form] == 1}
 
     def read(self, text: str) -> str | None:
         """The label, or None for a text that is none of them."""
@@ -47,7 +49,8 @@ class LabelSet:
 
 
 class Accuracy:
-    """Share of answers that are a right label. A text that is no label is wrong; without a label set, texts are compared."""
+    """Share of answers that are a right label. A text that is no label is wrong; without a label set, texts are
+    compared."""
 
     name = "accuracy"
     better: Literal["higher", "lower"] = "higher"
@@ -106,8 +109,8 @@ def _split(totals: Floats) -> _Table:
 def _mean_over_seen(table: _Table, numerator: Floats, denominator: Floats) -> Floats:
     """Mean of numerator / denominator over labels; nan without any.
 
-    A label that is neither a reference nor an answer among these examples says nothing and is left out; one that is counts, as 0
-    where the ratio is not defined (as scikit-learn does with zero_division=0).
+    A label that is neither a reference nor an answer among these examples says nothing and is left out; one that is
+    counts, as 0 where the ratio is not defined (as scikit-learn does with zero_division=0).
     """
     values = np.divide(numerator, denominator, out=np.zeros(denominator.shape), where=denominator > 0)
     seen = (table.tp + table.fp + table.fn > 0).sum(axis=-1)
@@ -171,9 +174,18 @@ class MacroRecall:
         return _mean_over_seen(table, table.tp, table.tp + table.fn)
 
 
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One label answered in place of another, `count` times."""
+
+    reference: str
+    answer: str
+    count: int
+
+
 @dataclass(frozen=True)
 class Confusion:
-    """How often each label (row) was answered with each label (column). Every row sums to the label's answers and failures."""
+    """How often each label (row) was answered with each label (column); with `other` and `failed`, all its examples."""
 
     labels: tuple[str, ...]
     counts: NDArray[np.int64]
@@ -185,14 +197,11 @@ class Confusion:
     unscored: int
     """Examples without a reference; in no row."""
 
-    def rows(self) -> list[Mapping[str, int | str]]:
-        """The cells that are not 0, most frequent mistakes first: {reference, answer, count}; right answers are left out."""
-        mistakes = self.counts - np.diag(np.diag(self.counts))
-        cells = [(int(mistakes[i, j]), i, j) for i, j in np.argwhere(mistakes)]
-        return [
-            {"reference": self.labels[i], "answer": self.labels[j], "count": count}
-            for count, i, j in sorted(cells, key=lambda cell: (-cell[0], cell[1:]))
-        ]
+    def mistakes(self) -> list[Mistake]:
+        """Labels taken for one another, most frequent first."""
+        wrong = self.counts - np.diag(np.diag(self.counts))
+        found = [Mistake(self.labels[i], self.labels[j], int(wrong[i, j])) for i, j in np.argwhere(wrong)]
+        return sorted(found, key=lambda mistake: -mistake.count)
 
 
 def confusion(examples: Sequence[Example], answers: Sequence[Answer], labels: Sequence[str] = ()) -> Confusion:

@@ -44,7 +44,9 @@ def scored(part: str, value: float) -> Score:
 def ratio(numerator: Floats, denominator: Floats) -> Floats:
     """numerator / denominator, nan where the denominator is 0."""
     shape = np.broadcast_shapes(np.shape(numerator), np.shape(denominator))
-    return np.divide(numerator, denominator, out=np.full(shape, np.nan), where=np.asarray(denominator) > 0)
+    out: Floats = np.full(shape, np.nan)
+    np.divide(numerator, denominator, out=out, where=np.asarray(denominator) > 0)
+    return out
 
 
 def mean_of_only_part(totals: Floats, n: Floats) -> Floats:

@@ -17,10 +17,10 @@ from rung.text.strict_json import read_json, write_json
 class JsonMatch:
     """Mean over answers of the share of fields that equal the best reference's.
 
-    A field is a path to a value; nested objects are entered. What an array holds is compared without regard to order, each element
-    as a whole. Fields that are missing and fields that are too many count against the answer alike, and every example weighs the same,
-    however many fields it has. Texts are equal after `normalise_label`, numbers by value; true is not 1. An answer that is
-    no JSON has no right field.
+    A field is a path to a value; nested objects are entered. What an array holds is compared without regard to order,
+    each element as a whole. Fields that are missing and fields that are too many count against the answer alike, and
+    every example weighs the same, however many fields it has. Texts are equal after `normalise_label`, numbers by
+    value; true is not 1. An answer that is no JSON has no right field.
     """
 
     name = "json_match"

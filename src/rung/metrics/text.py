@@ -14,7 +14,8 @@ from rung.text.tokens import tokens
 
 
 class ExactMatch:
-    """Share of answers that equal a reference after `normalise_answer`. The task's abstain text is a text like any other."""
+    """Share of answers that equal a reference after `normalise_answer`. The task's abstain text is a text like any
+    other."""
 
     name = "exact_match"
     better: Literal["higher", "lower"] = "higher"

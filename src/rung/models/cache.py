@@ -71,11 +71,10 @@ class CachedModel:
         first = dict(zip(missing, self._ask(missing), strict=True))
         completions = []
         for key in keys:
+            completions.append(known[key] if key in known else first[key])
             # The second of two equal requests in one batch comes from the cache, as it would in the next batch.
-            fresh = first.pop(key, None)
-            completions.append(known[key] if fresh is None else fresh)
-            if fresh is not None:
-                known[key] = fresh if fresh.failure else replace(fresh, cached=True)
+            if key not in known and first[key].failure is None:
+                known[key] = replace(first[key], cached=True)
         return completions
 
     def _ask(self, missing: dict[str, Request]) -> list[Completion]:
@@ -188,11 +187,15 @@ class _Store:
             connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, check_same_thread=False)
         except (OSError, sqlite3.OperationalError) as error:
             raise BackendError("E3110", where=str(self._path), reason=str(error)) from None
+        try:
+            with connection:
+                connection.execute("CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, value TEXT, sum TEXT)")
+            if connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+                raise sqlite3.DatabaseError("quick_check failed")
+        except sqlite3.Error:
+            connection.close()
+            raise
         self._file = connection
-        with connection:
-            connection.execute("CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, value TEXT, sum TEXT)")
-        if connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
-            raise sqlite3.DatabaseError("quick_check failed")
 
     def _heal(self, work: Callable[[], _T]) -> _T | None:
         """Do the work; where the file turns out to be damaged, open it again, and then move it aside and begin anew."""

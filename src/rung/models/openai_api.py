@@ -120,57 +120,62 @@ class OpenAIModel:
         pool = ThreadPoolExecutor(workers, thread_name_prefix="rung-openai")
         try:
             places = {pool.submit(self._ask, request, signals): index for index, request in enumerate(requests)}
-            yield from self._collect(places, signals.stop)
+            yield from self._collect(places)
         finally:
             signals.stop.set()
             signals.drop.set()
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _collect(self, places: dict[Future[Completion | None], int], stop: threading.Event) -> Iterator[Done]:
+    def _collect(self, places: dict[Future[Completion | None], int]) -> Iterator[Done]:
         fatal: BackendError | None = None
         for future in as_completed(places):
             try:
                 completion = future.result()
-                if completion is not None and fatal is None:
-                    self._judge(completion)
             except BackendError as error:
                 fatal = fatal or error
-                stop.set()
                 continue
             if completion is not None and (fatal is None or completion.failure is None):
+                self._look_at(completion)
                 yield Done(places[future], completion)
         if fatal is not None:
             raise fatal
 
-    def _judge(self, completion: Completion) -> None:
-        """Whether the endpoint is still well, and still the one we asked for."""
-        self._look_at_name(completion.served_by)
+    def _look_at(self, completion: Completion) -> None:
+        """Say what a reader of the results must know. Here, because a warning belongs in the caller's thread."""
         if self._uncounted.is_set() and not self._warned_uncounted:
             self._warned_uncounted = True
             place = self._endpoint.place
-            warnings.warn(
-                f"{place} reports no token usage: tokens and money are estimated from the texts", stacklevel=2
-            )
-        failure = completion.failure
-        self._breaker.note(failed=failure is not None and failure.kind not in _ABOUT_ONE_QUESTION)
-        if failure is not None and self._breaker.open:
-            raise BackendError("E3102", n=self._breaker.count, reason=failure.message)
-
-    def _look_at_name(self, name: str) -> None:
+            warnings.warn(f"{place} reports no token usage: tokens and money are estimated", stacklevel=3)
+        name = completion.served_by
         if not name or name in self._names:
             return
         if self._names:
-            warnings.warn(f"the endpoint answered as '{self._names[-1]}', and now answers as '{name}'", stacklevel=2)
+            warnings.warn(f"the endpoint answered as '{self._names[-1]}', and now answers as '{name}'", stacklevel=3)
         elif not _alike(name, self.ref.id):
-            warnings.warn(f"asked for the model '{self.ref.id}', the endpoint answers as '{name}'", stacklevel=2)
+            warnings.warn(f"asked for the model '{self.ref.id}', the endpoint answers as '{name}'", stacklevel=3)
         self._names.append(name)
 
     def _ask(self, request: Request, signals: _Signals) -> Completion | None:
-        """One request with its retries; None when the batch ended before it was sent."""
+        """One request; None when the batch ended first. What stops the run stops the batch at once."""
+        try:
+            completion = self._keep_asking(request, signals)
+            if completion is None or signals.drop.is_set():
+                return None
+            failure = completion.failure
+            self._breaker.note(failed=failure is not None and failure.kind not in _ABOUT_ONE_QUESTION)
+            if failure is not None and self._breaker.open:
+                raise BackendError("E3102", n=self._breaker.count, reason=failure.message)
+        except BackendError:
+            signals.stop.set()
+            raise
+        return completion
+
+    def _keep_asking(self, request: Request, signals: _Signals) -> Completion | None:
+        """Attempt after attempt, until there is an answer or no use in another attempt."""
         payload = write_request(request, self.ref.id, self._options)
         pacing = self._options.pacing
         retries = 0 if self._breaker.open else pacing.max_retries
-        sleep = self._clock.sleep or signals.stop.wait
+        sleep = signals.stop.wait if self._clock.sleep is None else self._clock.sleep
         completion = None
         for attempt in range(retries + 1):
             if signals.stop.is_set():

@@ -36,7 +36,7 @@ class Pacing(Frozen):
         """
         if asked is not None:
             return min(asked, self.longest_wait) * (1 + draw / 10)
-        return min(self.first_wait * 2.0**attempt, self.longest_wait) * (1 + draw) / 2
+        return min(self.first_wait * 2.0 ** min(attempt, 60), self.longest_wait) * (1 + draw) / 2
 
 
 def asked_wait(headers: Mapping[str, str], now: float) -> float | None:

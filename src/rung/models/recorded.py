@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import unicodedata
@@ -108,8 +109,7 @@ class RecordedModel:
 
     def for_examples(self, examples: Sequence[Example]) -> RecordedModel:
         """The same answers, with the rows known by `id` alone found under the text of the example of that id."""
-        model = RecordedModel.__new__(RecordedModel)
-        model.ref, model.rejects, model._by_id = self.ref, self.rejects, self._by_id
+        model = copy.copy(self)
         model._by_text = dict(self._by_text)
         for example in examples:
             if example.id in self._by_id:

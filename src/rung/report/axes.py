@@ -52,7 +52,9 @@ def cost_axis(costs: Sequence[float], most_ticks: int) -> CostAxis:
     air = 10 ** (0.06 * span + 0.05)
     zero_at = least / 10 ** (0.14 * span + 0.2)
     has_zero = len(above) < len(costs)
-    decades = [10.0**power for power in range(math.ceil(math.log10(least / air)), math.floor(math.log10(most * air)) + 1)]
+    decades = [
+        10.0**power for power in range(math.ceil(math.log10(least / air)), math.floor(math.log10(most * air)) + 1)
+    ]
     kept = decades[:: math.ceil(len(decades) / most_ticks)] or [least]
     shown = [tick for tick in kept if not has_zero or tick > math.sqrt(zero_at * least)]
     return CostAxis(

@@ -12,6 +12,7 @@ from rung.report.words import Words
 from rung.store.records import Cell, Interval, Outcome, Pair, Standing
 
 State = Literal["tested", "untested", "blocked", "failed", "skipped", "waiting"]
+NOTHING = Interval(point=None)
 Place = Literal["winner", "tied", "other"]
 
 
@@ -38,7 +39,7 @@ class Line:
     evaluation: Evaluation | None = None
     standing: Standing | None = None
     dev: DevScore | None = None
-    quality: Interval = Interval(point=None)
+    quality: Interval = NOTHING
     """The deciding metric on test."""
     others: tuple[Summary, ...] = ()
     """The other metrics on test."""
@@ -109,7 +110,9 @@ def _distinct(lines: list[Line]) -> tuple[Line, ...]:
     """Lines that would read the same get their candidate's own name behind it."""
     times = Counter(line.name for line in lines)
     return tuple(
-        Line(**{**vars(line), "name": f"{line.name} · {line.candidate or line.cell.name}"}) if times[line.name] > 1 else line
+        Line(**{**vars(line), "name": f"{line.name} · {line.candidate or line.cell.name}"})
+        if times[line.name] > 1
+        else line
         for line in lines
     )
 
@@ -120,7 +123,9 @@ def _line(
     candidate = candidate or (outcome.candidate if outcome else "")
     evaluation = reading.tests.get(candidate)
     decision = reading.decision
-    standing = next((s for s in decision.standings if s.candidate == candidate), None) if decision and candidate else None
+    standing = (
+        next((s for s in decision.standings if s.candidate == candidate), None) if decision and candidate else None
+    )
     place: Place = "other"
     if decision and candidate:
         place = "winner" if candidate == decision.winner else "tied" if candidate in decision.ties else "other"
@@ -161,7 +166,7 @@ def _state(cell: Cell, outcome: Outcome | None, *, tested: bool) -> tuple[State,
 
 
 def _interval(summary: Summary | None) -> Interval:
-    return Interval(point=summary.value, low=summary.low, high=summary.high) if summary else Interval(point=None)
+    return Interval(point=summary.value, low=summary.low, high=summary.high) if summary else NOTHING
 
 
 def _dev(reading: Reading, candidate: str, standing: Standing | None, outcome: Outcome | None) -> DevScore | None:

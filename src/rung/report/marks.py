@@ -63,6 +63,11 @@ class Sides:
     counts: dict[Kind, int]
     questions: tuple[Question, ...]
 
+    def by_kind(self) -> list[tuple[Kind, list[Question]]]:
+        """The shown questions under their kind, kinds without any left out."""
+        found = [(kind, [question for question in self.questions if question.kind == kind]) for kind in SHOWN_KINDS]
+        return [(kind, questions) for kind, questions in found if questions]
+
     @property
     def partly(self) -> bool:
         return any(given.partly for question in self.questions for given in question.given)
@@ -78,7 +83,9 @@ def chosen_lines(ladder: Ladder) -> tuple[Line, Line, tuple[Line, ...]] | None:
     if len(ready) < 2:
         return None
     sign = 1 if ladder.better == "higher" else -1
-    ranked = sorted(ready, key=lambda line: -sign * (line.quality.point if line.quality.point is not None else -sign * 1e9))
+    ranked = sorted(
+        ready, key=lambda line: -sign * (line.quality.point if line.quality.point is not None else -sign * 1e9)
+    )
     after = next((line for line in ready if line.place == "winner"), ranked[0])
     rest = [line for line in ready if line is not after]
 
@@ -108,7 +115,9 @@ def side_by_side(reading: Reading, ladder: Ladder) -> Sides | None:
     for kind in kinds.values():
         counts[kind] += 1
     questions = [
-        Question(reading.examples[name], kind, tuple(given[c.candidate][name] for c in columns if name in given[c.candidate]))
+        Question(
+            reading.examples[name], kind, tuple(given[c.candidate][name] for c in columns if name in given[c.candidate])
+        )
         for kind in SHOWN_KINDS
         for name in _first(name for name in shared if kinds[name] == kind and name in reading.examples)
     ]

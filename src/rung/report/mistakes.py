@@ -53,6 +53,7 @@ class Mistakes:
     columns: tuple[Line, ...]
     scored: tuple[int, ...]
     wrong: tuple[int, ...]
+    failed: tuple[int, ...]
     kinds: tuple[KindRow, ...]
     failures: tuple[KindRow, ...]
     labels: tuple[LabelRow, ...]
@@ -80,6 +81,7 @@ def group_mistakes(reading: Reading, ladder: Ladder) -> Mistakes | None:
         columns=columns,
         scored=tuple(sum(_mark(row, ladder) in {"right", "wrong"} for row in part) for part in rows),
         wrong=tuple(len(part) for part in wrong_rows),
+        failed=tuple(sum(_mark(row, ladder) == "failed" for row in part) for part in rows),
         kinds=_kind_rows([kind for kind in TEXT_KINDS if any(kind in count for count in kinds)], kinds),
         failures=_kind_rows(sorted({kind for count in failures for kind in count}), failures),
         labels=_label_rows(own, reading, ladder) if reading.task.output.kind == "label" else (),

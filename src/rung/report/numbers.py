@@ -8,17 +8,11 @@ from dataclasses import dataclass
 from rung.report.words import Words
 from rung.store.records import Interval
 
-SHARES = frozenset(
-    {"accuracy", "macro_f1", "macro_precision", "macro_recall", "exact_match", "token_f1", "json_match"}
-)
+SHARES = frozenset({"accuracy", "macro_f1", "macro_precision", "macro_recall", "exact_match", "token_f1", "json_match"})
 """Metrics that are shares of 1 and shown as percent; any other metric is shown as the number it is."""
 
 _SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "CNY": "¥"}
 NONE = "–"
-
-
-def whole(value: int | None) -> str:
-    return NONE if value is None else f"{value:,}"
 
 
 def signed(text: str) -> str:
@@ -35,6 +29,13 @@ class Numbers:
 
     def share(self, metric: str) -> bool:
         return metric in SHARES
+
+    def factor(self, metric: str) -> float:
+        """What a value is multiplied by before it is shown."""
+        return 100.0 if self.share(metric) else 1.0
+
+    def unit(self, metric: str) -> str:
+        return "%" if self.share(metric) else ""
 
     def point(self, value: float | None, metric: str) -> str:
         """A quality without its interval: only for places that show the interval beside it, and for dev."""
@@ -78,15 +79,15 @@ class Numbers:
         if value is None:
             return NONE
         size = abs(value)
-        if size == 0:
-            digits = 0
-        elif size >= 100:
+        if size == 0 or size >= 100:
             digits = 0
         elif size >= 1:
             digits = 2
         else:
             digits = min(12, max(2, 1 - math.floor(math.log10(size))))
         text = f"{size:,.{digits}f}"
+        if digits > 2:
+            text = text.rstrip("0")
         mark = _SYMBOLS.get(self.currency)
         return ("−" if value < 0 else "") + (f"{mark}{text}" if mark else f"{text} {self.currency}")
 
@@ -109,6 +110,9 @@ class Numbers:
             return self.words("time.min", m=minutes, s=rest)
         hours, rest = divmod(round(value / 60), 60)
         return self.words("time.h", h=f"{hours:,}", m=rest)
+
+    def whole(self, value: int | None) -> str:
+        return NONE if value is None else f"{value:,}"
 
     def p_value(self, value: float | None) -> str:
         if value is None:

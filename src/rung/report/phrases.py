@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Literal
 
 from rung.core.candidate import Candidate
+from rung.report.facts import plain
 from rung.report.ladder import Ladder, Line
-from rung.report.numbers import Numbers
+from rung.report.numbers import NONE, Numbers
 from rung.report.reading import Reading
 from rung.report.words import Words
 from rung.store.records import Check, Decision, Interval, Pair
@@ -43,7 +45,7 @@ class Speaker:
         if decision is None:
             return self.words("verdict.none")
         winner = self.ladder.name(decision.winner or "")
-        key = decision.verdict
+        key: str = decision.verdict
         if key == "winner" and decision.target is not None:
             key = "enough"
         if key in {"winner", "tie"} and not winner:
@@ -105,13 +107,15 @@ class Speaker:
                 found.append(("warning", self.check(check)))
         if standing and standing.meets_target is not None:
             key = "flag.on_target" if standing.meets_target else "flag.off_target"
-            found.append(("note", self.words(key)))
+            found.append(("target", self.words(key)))
         return found
 
     def check(self, check: Check) -> str:
         """A broken limit: what was measured, and what was allowed."""
         name = self.words.known(f"check.{check.name}", check.name)
-        return self.words("flag.check", name=name, value=self._measure(check, check.value), limit=self._measure(check, check.limit))
+        return self.words(
+            "flag.check", name=name, value=self._measure(check, check.value), limit=self._measure(check, check.limit)
+        )
 
     def _measure(self, check: Check, value: float | None) -> str:
         if value is None:
@@ -166,3 +170,72 @@ class Speaker:
         if candidate.adapter:
             parts.append(self.words("made.adapter", kind=candidate.adapter.kind))
         return self.words.join(parts)
+
+    def against_simple(self) -> list[str]:
+        """How the winner stands to what costs no effort: the baseline and the zero-shot prompt."""
+        decision, winner = self.reading.decision, self.ladder.winner
+        if decision is None or winner is None:
+            return []
+        simple = {line.candidate for line in self.ladder.tested if line.cell.method in {"baseline", "prompt"}}
+        return [
+            self.pair(pair, decision).sentence
+            for pair in decision.pairs
+            if winner.candidate in {pair.candidate, pair.other}
+            and {pair.candidate, pair.other} & simple - {winner.candidate}
+        ]
+
+    def when(self, time: str) -> str:
+        """A time of a record to the minute; one that is no time as it stands."""
+        try:
+            at = datetime.fromisoformat(time)
+        except ValueError:
+            return time
+        zone = " UTC" if at.utcoffset() == timedelta(0) else at.strftime(" %z").rstrip()
+        return at.strftime("%Y-%m-%d %H:%M") + zone
+
+    def dev(self, line: Line) -> str:
+        """The dev score, with the number of questions where it is known, since it has no interval."""
+        if line.dev is None:
+            return NONE
+        shown = self.numbers.point(line.dev.value, self.ladder.metric)
+        return shown if line.dev.n is None else self.words("table.dev_value", score=shown, n=f"{line.dev.n:,}")
+
+    def latency(self, line: Line) -> list[str]:
+        """p50 and p95 of one answer."""
+        source = line.standing or (line.evaluation.resources if line.evaluation else None)
+        if source is None or source.latency_p50 is None:
+            return [NONE]
+        return [self.numbers.seconds(value) for value in (source.latency_p50, source.latency_p95)]
+
+    def tokens(self, line: Line) -> list[str]:
+        """Tokens read and written for one answer, on average."""
+        evaluation = line.evaluation
+        if evaluation is None or not evaluation.header.n or not evaluation.resources.tokens_in:
+            return [NONE]
+        totals = {"in": evaluation.resources.tokens_in, "out": evaluation.resources.tokens_out}
+        each = {name: total / evaluation.header.n for name, total in totals.items()}
+        return [
+            self.words(f"table.tokens_{name}", n=f"{n:,.0f}" if n >= 10 else f"{n:.2g}") for name, n in each.items()
+        ]
+
+    def training(self, line: Line) -> list[str]:
+        """What training took, in time and money."""
+        seconds = line.outcome.spent.seconds if line.outcome else 0.0
+        money = line.standing.training_cost if line.standing else line.outcome.spent.money if line.outcome else 0.0
+        parts = [self.numbers.seconds(seconds)] if seconds else []
+        return [*parts, *([self.numbers.money(money)] if money else [])] or [NONE]
+
+    def failure(self, kind: str) -> str:
+        return self.words.known(f"failure.{kind}", kind)
+
+    def mistake(self, kind: str) -> str:
+        return self.words(f"kind.{kind}")
+
+    def notes(self, line: Line) -> list[tuple[str, str]]:
+        """What the method noted, except what the report says elsewhere."""
+        noted = line.outcome.notes if line.outcome else {}
+        return [(name, plain(value, self.words)) for name, value in noted.items() if name not in {"curve", "converged"}]
+
+    def openings(self) -> str:
+        n = len(self.reading.openings)
+        return self.words("openings.none" if n == 0 else "openings.one" if n == 1 else "openings.lead", n=n)

@@ -57,9 +57,7 @@ class Spot:
     far: bool
 
 
-def place_labels(
-    dots: Sequence[Dot], room: Box, *, size: float = 12.0, blocked: Sequence[Box] = ()
-) -> list[Spot]:
+def place_labels(dots: Sequence[Dot], room: Box, *, size: float = 12.0, blocked: Sequence[Box] = ()) -> list[Spot]:
     """A spot for every label, greedily in the order given (the most important first), each at its cheapest free place.
 
     A place costs the area it hides of other things and of the outside of `room`, and a little for its distance.

@@ -53,24 +53,24 @@ def tidy(svg: str) -> str:
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]
     _prune(root)
-    root.attrib.pop("width", None)
-    root.attrib.pop("height", None)
     root.set("font-family", FONTS)
     text = ElementTree.tostring(root, encoding="unicode", short_empty_elements=True)
     for name, color in TOKENS.items():
         text = text.replace(f'"{color}"', f'"var(--{name})"')
-    return _LONG_NUMBER.sub(lambda number: f"{float(number[0]):.2f}", text)
+    return text
 
 
 def _prune(element: ElementTree.Element) -> None:
     for child in list(element):
         empty = child.tag == "path" and (not child.get("d") or child.get("class") == "background")
-        if child.tag not in _TAGS or empty or child.get("display") == "none":
+        if child.tag not in _TAGS or empty or child.get("display") == "none" or child.get("opacity") == "0":
             element.remove(child)
         else:
             _prune(child)
             if child.tag == "g" and len(child) == 0:
                 element.remove(child)
-    for name in list(element.attrib):
-        if name not in _ATTRIBUTES or name == "font-family" or "url" in element.attrib[name]:
+    for name, value in list(element.attrib.items()):
+        if name not in _ATTRIBUTES or name == "font-family" or "url" in value:
             del element.attrib[name]
+        else:
+            element.set(name, _LONG_NUMBER.sub(lambda number: f"{float(number[0]):.2f}", value))

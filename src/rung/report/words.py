@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 from rung.core.task import Language
 
 _SLOT = re.compile(r"\{(\w+)\}")
+_HAN = re.compile(r"[\u3400-\u9fff]")
+_LATIN = re.compile(r"[0-9A-Za-z%$€£¥+−–-]")
 
 
 @cache
@@ -27,9 +30,10 @@ class Words:
         self.language: Language = language
 
     def __call__(self, key: str, **values: Any) -> str:
-        text = catalogue()[key][self.language]
-        # One pass, so that a value holding braces is never filled in again.
-        return _SLOT.sub(lambda slot: str(values[slot[1]]), text)
+        # Split once, so that a value holding braces is never filled in again.
+        pieces = _SLOT.split(catalogue()[key][self.language])
+        pieces[1::2] = [str(values[name]) for name in pieces[1::2]]
+        return "".join(pieces) if self.language == "en" else _set_chinese(pieces)
 
     def known(self, key: str, default: str) -> str:
         """The words of a key, or `default` for a name that this file does not know (a plug-in's method or metric)."""
@@ -43,6 +47,23 @@ class Words:
     def metric(self, metric: str) -> str:
         return self.known(f"metric.{metric}", metric.replace("_", " "))
 
-    def join(self, parts: list[str]) -> str:
+    def join(self, parts: Sequence[str]) -> str:
         """A list in a sentence."""
         return ("、" if self.language == "zh" else ", ").join(parts)
+
+
+def _set_chinese(pieces: Sequence[str]) -> str:
+    """Join text and values as Chinese is set: a space between Han and Latin, none between Han and Han."""
+    text = ""
+    for piece in pieces:
+        if not piece.strip():
+            text += piece
+            continue
+        left, right = text.rstrip(" "), piece.lstrip(" ")
+        before, after = left[-1:], right[:1]
+        latin = bool(_LATIN.match(before)), bool(_LATIN.match(after))
+        han = bool(_HAN.match(before)), bool(_HAN.match(after))
+        mixed = (han[0] and latin[1]) or (latin[0] and han[1])
+        apart = len(left) < len(text) or len(right) < len(piece)
+        text = left + (" " if mixed or (apart and all(latin)) else "") + right
+    return text

@@ -54,7 +54,9 @@ def chunk_documents(documents: Sequence[Document], chunk_words: int, overlap: in
     `chunk_words`. `payload` = {document, title, start, end}.
     """
     if chunk_words < _LEAST or not 0 <= overlap < chunk_words:
-        raise ValueError(f"chunk_words={chunk_words}, overlap={overlap}: need chunk_words >= {_LEAST} and > overlap >= 0")
+        raise ValueError(
+            f"chunk_words={chunk_words}, overlap={overlap}: need chunk_words >= {_LEAST} and > overlap >= 0"
+        )
     items = []
     for document in documents:
         for n, passage in enumerate(_passages(document, chunk_words, overlap), 1):
@@ -68,9 +70,7 @@ def chunk_documents(documents: Sequence[Document], chunk_words: int, overlap: in
 
 def count_words(text: str) -> float:
     """Length of a text in words: a CJK character is half a word, and a run of letters one word for every twelve."""
-    return sum(
-        0.5 if piece["cjk"] else math.ceil(len(piece.group()) / _LONG_WORD) for piece in _PIECE.finditer(text)
-    )
+    return sum(0.5 if piece["cjk"] else math.ceil(len(piece.group()) / _LONG_WORD) for piece in _PIECE.finditer(text))
 
 
 def _passages(document: Document, limit: int, overlap: int) -> Iterator[_Passage]:

@@ -25,11 +25,12 @@ class Kappa:
 
 
 def cohen_kappa(first: Sequence[str], second: Sequence[str], *, level: float = 0.95) -> Kappa:
-    """(observed - expected) / (1 - expected) agreement of two judges who each gave every item one category (Cohen 1960).
+    """(observed - expected) / (1 - expected) agreement of two judges who each gave every item one category (Cohen
+    1960).
 
     Standard error for large samples from Fleiss, Cohen and Everitt (1969), equation 13; the interval is guarded
-    (`intervals.guarded_bounds`), because full agreement on a handful of items has a standard error of 0. Where both judges use one
-    and the same category throughout, chance explains everything and kappa is nan.
+    (`intervals.guarded_bounds`), because full agreement on a handful of items has a standard error of 0. Where both
+    judges use one and the same category throughout, chance explains everything and kappa is nan.
 
     Raises ValueError where the judgements are not aligned.
     """
@@ -51,9 +52,9 @@ def cohen_kappa(first: Sequence[str], second: Sequence[str], *, level: float = 0
     se = math.sqrt(max(variance, 0.0)) if n > 1 else math.nan
     # One more item without agreement counts as -chance / (1 - chance) in the mean that kappa nearly is.
     bounds = guarded_bounds(
-        np.float64(kappa),
-        np.float64(se),
-        np.float64(n),
+        np.array(kappa),
+        np.array(se),
+        np.array(float(n)),
         two_sided_z(level),
         lowest=-chance / (1 - chance),
         highest=1.0,

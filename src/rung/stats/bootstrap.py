@@ -47,13 +47,15 @@ def resample(
     *,
     draws: int = DRAWS,
 ) -> Draws:
-    """Draw whole groups with replacement, as many as there are, and aggregate each resample (Efron 1979; Davison and Hinkley 1997,
-    section 3.8 for clusters).
+    """Draw whole groups with replacement, as many as there are, and aggregate each resample for all candidates.
 
-    parts [n, c, p]: sufficient statistics of n aligned examples, c candidates; a row with nan is not scored, and its candidate is
-    aggregated over the rows that it has. groups [n]: examples that share a name are drawn together; '' is a group of its own, as
-    is every example where `groups` is None. Additive parts make a block of resamples one matrix product, so memory stays bounded
-    beyond one copy of `parts`. The same generator gives the same draws, whatever the block.
+    The bootstrap of Efron (1979), over clusters as in Davison and Hinkley (1997), section 3.8.
+
+    parts [n, c, p]: sufficient statistics of n aligned examples, c candidates; a row with nan is not scored, and its
+    candidate is aggregated over the rows that it has. groups [n]: examples that share a name are drawn together; ''
+    is a group of its own, as is every example where `groups` is None. Additive parts make a block of resamples one
+    matrix product, so memory stays bounded beyond one copy of `parts`. The same generator gives the same draws,
+    whatever the block.
 
     Raises ValueError where the shapes do not fit. No examples: nan.
     """
@@ -72,11 +74,11 @@ def resample(
 
 
 def sum_clusters(parts: Floats, groups: Sequence[str] | None) -> ClusterSums:
-    """Sums within groups, in the order in which the groups first appear; see `resample` for the arguments and errors."""
+    """Sums within groups, in the order in which they first appear; arguments and errors are those of `resample`."""
     if parts.ndim != 3 or (groups is not None and len(groups) != len(parts)):
         raise ValueError(f"parts of shape {parts.shape} do not fit {None if groups is None else len(groups)} groups")
     n, c, p = parts.shape
-    known = ~np.isnan(parts).any(axis=2)
+    known = np.asarray(~np.isnan(parts).any(axis=2))
     totals = np.where(known[:, :, None], parts, 0.0).reshape(n, c * p)
     counts = known.astype(np.float64)
     if groups is None or not any(groups):
@@ -97,7 +99,8 @@ def blocks(total: int, *, bytes_each: int) -> Iterator[slice]:
 
 
 def _weights(rng: np.random.Generator, rows: int, g: int) -> Floats:
-    """float [rows, g]: how often each cluster is drawn. Counting drawn indices is multinomial, and faster than asking for it."""
+    """float [rows, g]: how often each cluster is drawn."""
+    # Counting drawn indices is a multinomial draw, and an order of magnitude faster than Generator.multinomial.
     drawn: NDArray[np.int64] = rng.integers(0, g, size=(rows, g))
     drawn += np.arange(rows, dtype=np.int64)[:, None] * g
     return np.bincount(drawn.ravel(), minlength=rows * g).reshape(rows, g).astype(np.float64)

@@ -55,27 +55,29 @@ def bootstrap_interval(
 ) -> Bounds:
     """Interval of each of c statistics from its bootstrap draws: the point and its bootstrap standard error, guarded.
 
-    point [c], draws [B, c], units [c]: how many independent examples or groups were resampled. `lowest` and `highest`: what a
-    single example can score. See `guarded_bounds`.
+    point [c], draws [B, c], units [c]: how many independent examples or groups were resampled. `lowest` and
+    `highest`: what a single example can score. See `guarded_bounds`.
     """
-    return guarded_bounds(point, standard_error(draws, units), units, two_sided_z(level), lowest=lowest, highest=highest)
+    return guarded_bounds(
+        point, standard_error(draws, units), units, two_sided_z(level), lowest=lowest, highest=highest
+    )
 
 
 def guarded_bounds(
     point: Floats, se: Floats, units: Floats, z: float | Floats, *, lowest: float, highest: float
 ) -> Bounds:
-    """point -+ z standard errors, as if w(z) further examples had come out as badly (lower end) or as well (upper end) as can be.
+    """point -+ z standard errors, as if w(z) more examples had come out as badly (or, above, as well) as can be.
 
-    All arguments broadcast. A normal or bootstrap interval shrinks to a point when every example seen agrees, however few
-    they are: three right answers out of three are no proof. Pseudo-examples cure that in Wilson's interval (Agresti and
-    Coull 1998) and for paired shares (Agresti and Min 2005); here they stand on the pessimistic side only, and
-    w solves w + z sqrt(w) = -ln(1 - Phi(z)), so that without a single exception among n the bound is that of Clopper and
-    Pearson, 1 - alpha^(1/n), as n grows. w is 1.4 at 95 %, so the guard fades as 1/n. Measured over shares from 0.02 to 0.999
-    and paired differences, n from 3 to 3,000: the bound fails at most 1.2 times as often as stated at 97.5 % one-sided (Wald:
-    up to 40 times), and 1.8 times at 99.95 %.
+    All arguments broadcast. A normal or bootstrap interval shrinks to a point when every example seen agrees, however
+    few they are: three right answers out of three are no proof. Pseudo-examples cure that in Wilson's interval
+    (Agresti and Coull 1998) and for paired shares (Agresti and Min 2005); here they stand on the pessimistic side
+    only, and w solves w + z sqrt(w) = -ln(1 - Phi(z)), so that without a single exception among n the bound is that
+    of Clopper and Pearson, 1 - alpha^(1/n), as n grows. w is 1.4 at 95 %, so the guard fades as 1/n. Measured over
+    shares from 0.02 to 0.999 and paired differences, n from 3 to 3,000: the bound fails at most 1.2 times as often as
+    stated at 97.5 % one-sided (Wald: up to 40 times), and 1.8 times at 99.95 %.
 
-    The statistic need not be a mean: `se` may be that of a macro-F1, where the guard is an approximation that takes one example to
-    move it by about 1/units. One unit or none, or an unknown `se`: nan.
+    The statistic need not be a mean: `se` may be that of a macro-F1, where the guard is an approximation that takes
+    one example to move it by about 1/units. One unit or none, or an unknown `se`: nan.
     """
     point, se, units = (np.asarray(value, dtype=np.float64) for value in (point, se, units))
     weight = pseudo_examples(z)
@@ -93,12 +95,12 @@ def guarded_bounds(
 
 def pseudo_examples(z: float | Floats) -> Floats:
     """w(z) of `guarded_bounds`: 1.2 at z = 1.645, 1.4 at 1.96, 2.3 at 3.1."""
-    root = (np.sqrt(np.square(z) - 4 * special.log_ndtr(-np.asarray(z))) - z) / 2
-    return np.square(root)
+    root: Floats = (np.sqrt(np.square(z) - 4 * special.log_ndtr(-np.asarray(z))) - z) / 2
+    return root * root
 
 
 def standard_error(draws: Floats, units: Floats) -> Floats:
-    """Standard deviation of the draws [B, c], over those that exist; nan for fewer than two units, never 0. Returns [c]."""
+    """[c]: standard deviation of the draws [B, c] that are not nan. Fewer than two units: nan, never 0."""
     known = np.isfinite(draws)
     count = known.sum(axis=0)
     filled = np.where(known, draws, 0.0)

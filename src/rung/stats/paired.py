@@ -10,8 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from rung.stats.bootstrap import DRAWS, Aggregate, Draws, Floats, blocks, sum_clusters
-from rung.stats.intervals import Bounds, bootstrap_interval, guarded_bounds, standard_error
+from rung.stats.bootstrap import DRAWS, Aggregate, Draws, blocks, sum_clusters
+from rung.stats.intervals import (
+    Bounds,
+    Floats,
+    bootstrap_interval,
+    guarded_bounds,
+    pseudo_examples,
+    standard_error,
+    two_sided_z,
+)
 
 # Below this, a spread is rounding in the matrix product and not a difference between candidates.
 _ROUNDING = 1e-12
@@ -43,16 +51,18 @@ class PairwiseBounds:
 
 
 def compare(drawn: Draws, *, level: float = 0.95, lowest: float = 0.0, highest: float = 1.0) -> PairwiseBounds:
-    """Simultaneous intervals for all ordered pairs: single-step max-t over the paired bootstrap, guarded for few exceptions.
+    """Simultaneous intervals for all ordered pairs: single-step max-t over the paired bootstrap, guarded.
 
-    The critical value is the `level` quantile, over resamples, of the largest |difference* - difference| / se of all pairs
-    (Westfall and Young 1993, chapter 2; Romano and Wolf 2005 for the bootstrap form), and at least the normal quantile of one
-    pair. A pair whose difference never varies tells the quantile nothing, so such pairs share a Bonferroni quantile instead where that
-    is larger. Each bound then counts pseudo-examples that went the other way (`guarded_bounds`): three wins in three examples
-    leave the difference open, and identical answers have a difference of exactly 0 whose bounds narrow as the rule of three.
+    The critical value is the `level` quantile, over resamples, of the largest |difference* - difference| / se of all
+    pairs (Westfall and Young 1993, chapter 2; Romano and Wolf 2005 for the bootstrap form), and at least the normal
+    quantile of one pair. Each bound then counts pseudo-examples that went the other way (`guarded_bounds`): three
+    wins in three examples leave the difference open, and identical scores have a difference of exactly 0 whose bounds
+    narrow as the rule of three. The se that t divides by holds the pseudo-examples too; without them one example on
+    which a pair differs would set the critical value for all. A pair that never differs has no t, so such pairs share
+    a Bonferroni quantile instead, where that is larger.
 
-    `lowest` and `highest`: what a single example can score. One unit or no scored rows: nan. For a metric where lower is better,
-    turn the signs of `point` and `draws` first.
+    `lowest` and `highest`: what a single example can score. One unit or no scored rows: nan. For a metric where lower
+    is better, turn the signs of `point` and `draws` first.
     """
     c, span = len(drawn.point), highest - lowest
     se = np.zeros((c, c))
@@ -64,30 +74,28 @@ def compare(drawn: Draws, *, level: float = 0.95, lowest: float = 0.0, highest: 
     difference[np.abs(difference) <= _ROUNDING * span] = 0.0
     still = se <= _ROUNDING * span
     se[still] = 0.0
-    critical = _max_t_quantile(drawn, np.where(still, np.nan, se), level)
-    alone = float(special.ndtri(0.5 + level / 2))
-    critical = alone if math.isnan(critical) else max(critical, alone)
+    alone = two_sided_z(level)
+    with np.errstate(divide="ignore"):
+        guarded_se = np.sqrt(se * se + pseudo_examples(alone) * np.square(span / units))
+    critical = max(alone, _max_t_quantile(drawn, guarded_se, level))
     z = np.full((c, c), critical)
     if frozen := int((still & pairs).sum()):
         z[still] = max(critical, float(-special.ndtri((1 - level) / 2 / frozen)))
     bounds = guarded_bounds(difference, se, units, z, lowest=-span, highest=span)
     for matrix in (difference, bounds.low, bounds.high):
         np.fill_diagonal(matrix, 0.0)
-    marginal = bootstrap_interval(
-        drawn.point, drawn.draws, drawn.units, level=level, lowest=lowest, highest=highest
-    )
+    marginal = bootstrap_interval(drawn.point, drawn.draws, drawn.units, level=level, lowest=lowest, highest=highest)
     return PairwiseBounds(difference, bounds.low, bounds.high, se, units, critical, marginal)
 
 
 def _max_t_quantile(drawn: Draws, se: Floats, level: float) -> float:
-    """The `level` quantile over draws of max |t| over pairs; nan where no pair varies."""
-    largest = np.full(len(drawn.draws), -np.inf)
+    """The `level` quantile over draws of max |t| over pairs; a draw counts for the pairs that it knows."""
+    largest = np.zeros(len(drawn.draws))
     centred = drawn.draws - drawn.point
     for i in range(len(drawn.point)):
         t = np.abs(centred[:, i + 1 :] - centred[:, [i]]) / se[i, i + 1 :]
-        largest = np.maximum(largest, np.where(np.isnan(t), -np.inf, t).max(axis=1, initial=-np.inf))
-    known = largest[np.isfinite(largest)]
-    return float(np.quantile(known, level)) if known.size else math.nan
+        largest = np.fmax(largest, np.fmax.reduce(t, axis=1, initial=0.0))
+    return float(np.quantile(largest, level))
 
 
 def lower_bounds(drawn: Draws, *, alpha: float, lowest: float = 0.0, highest: float = 1.0) -> Floats:
@@ -112,10 +120,10 @@ class McNemar:
 
 
 def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
-    """The exact test of McNemar (1947), and its mid-p form (Fagerland, Lydersen and Laake 2013), which wastes less power.
+    """The exact test of McNemar (1947) and its mid-p form (Fagerland, Lydersen and Laake 2013), which is less timid.
 
-    first, second [n]: whether each candidate got example i right. Raises ValueError where they are not aligned. It takes examples as
-    independent: with groups, use `permutation_test`.
+    first, second [n]: whether each candidate got example i right. Raises ValueError where they are not aligned. It
+    takes examples as independent: with groups, use `permutation_test`.
     """
     if first.shape != second.shape or first.ndim != 1:
         raise ValueError(f"{first.shape} and {second.shape} are not aligned")
@@ -135,10 +143,11 @@ def permutation_test(
     *,
     draws: int = DRAWS,
 ) -> float:
-    """Two-sided p value for "it makes no difference which of two candidates answered": their rows are swapped group by group.
+    """Two-sided p value for "it makes no difference who answered": two candidates' rows are swapped group by group.
 
-    parts [n, 2, p] and the other arguments as for `bootstrap.resample`. The arrangement that was observed counts as one of the
-    permutations, so that p is never 0 (Phipson and Smyth 2010). No scored rows: nan. Raises ValueError for misaligned arguments.
+    parts [n, 2, p] and the other arguments as for `bootstrap.resample`. The arrangement that was observed counts as
+    one of the permutations, so that p is never 0 (Phipson and Smyth 2010). No scored rows: nan. Raises ValueError for
+    misaligned arguments.
     """
     if parts.ndim != 3 or parts.shape[1] != 2:
         raise ValueError(f"a permutation test is between two candidates, not parts of shape {parts.shape}")

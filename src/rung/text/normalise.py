@@ -7,11 +7,14 @@ import unicodedata
 
 from rung.core.task import Language
 
+_SPACE = re.compile(r"(?<!\d)\s+|\s+(?!\d)")
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 # A mark between two digits, or a minus sign: without it the number would be another one.
 _IN_NUMBER = re.compile(r"((?<=\d)[^\w\s](?=\d)|(?<![a-z0-9_])-(?=\d))")
-_DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"))
+# NFKC would write 2½ as 21⁄2 and 10² as 102.
+_AFTER_DIGIT = re.compile(r"(?<=\d)(?=[\u00b2\u00b3\u00b9\u00bc-\u00be\u2070-\u2089\u2150-\u215f\u2189\u2460-\u249b])")
+_ONE_SIGN = str.maketrans({"\u2044": "/"} | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"))
 _ASCII_MARKS = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 
 
@@ -39,13 +42,14 @@ def fold(text: str) -> str:
     if text.isascii():
         return text.lower()
     # Folding case can undo NFKC, so it is applied on both sides.
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    folded = unicodedata.normalize("NFKC", _AFTER_DIGIT.sub(" ", text))
+    folded = unicodedata.normalize("NFKC", folded.casefold())
     return folded.translate(_NO_FORMAT)
 
 
 def even_numbers(folded: str) -> str:
-    """Numbers written one way: no comma between thousands, one kind of dash."""
-    return _THOUSANDS.sub("", folded.translate(_DASHES))
+    """Numbers written one way: no comma between thousands, one kind of dash and of fraction line."""
+    return _THOUSANDS.sub("", folded.translate(_ONE_SIGN))
 
 
 def _strip(folded: str, table: dict[int, int | str]) -> str:
@@ -54,7 +58,7 @@ def _strip(folded: str, table: dict[int, int | str]) -> str:
 
 
 def strip_punctuation(folded: str, gap: str = "") -> str:
-    """A folded text without punctuation and without the marks of an ASCII keyboard; `gap` ('' or ' ') takes their place.
+    """A folded text without punctuation or other ASCII marks, which `gap` ('' or ' ') replaces.
 
     A mark between two digits and a minus sign stay: "7.50" is not "750", "2-5" is not "25", "-3" is not "3".
     """
@@ -64,13 +68,14 @@ def strip_punctuation(folded: str, gap: str = "") -> str:
 def normalise_answer(text: str, language: Language) -> str:
     """The form in which an answer is compared with a reference: '' only for a blank text.
 
-    English: lower case, no punctuation, no article (a, an, the), single spaces, as in the evaluation of SQuAD (Rajpurkar et
-    al. 2016, section 6.1), except that numbers keep their marks. Chinese: no punctuation and no white space. Where nothing
-    would be left (the answer "A", the answer "?"), the step that took the rest is undone, so that such answers differ.
+    English: lower case, no punctuation, no article (a, an, the), single spaces, as in the evaluation of SQuAD
+    (Rajpurkar et al. 2016, section 6.1), except that numbers keep their marks. Chinese: no punctuation and no white
+    space. Where nothing would be left (the answer "A", the answer "?"), the step that took the rest is undone, so
+    that such answers differ.
     """
     folded = fold(text)
     bare = strip_punctuation(folded)
-    tidy = "".join(bare.split()) if language == "zh" else squeeze(_ARTICLES.sub(" ", bare))
+    tidy = _close_up(bare) if language == "zh" else squeeze(_ARTICLES.sub(" ", bare))
     return tidy or squeeze(bare) or squeeze(folded)
 
 
@@ -82,7 +87,12 @@ def normalise_label(text: str) -> str:
 def normalise_key(text: str) -> str:
     """The form in which duplicates are found: no case, punctuation or white space. Symbols and numbers' marks stay."""
     folded = fold(text)
-    return "".join(_strip(folded, _NO_PUNCTUATION).split()) or squeeze(folded)
+    return _close_up(_strip(folded, _NO_PUNCTUATION)) or squeeze(folded)
+
+
+def _close_up(text: str) -> str:
+    """No white space, except between two digits: "2 1/2" is not "21/2"."""
+    return _SPACE.sub("", squeeze(text))
 
 
 def squeeze(text: str) -> str:

@@ -26,7 +26,8 @@ def is_cjk(char: str) -> bool:
 def language_of(text: str) -> Language:
     """'zh' when the text has more CJK characters than words of other scripts, else 'en'.
 
-    Characters are weighed against words, not letters, because each is about one unit of meaning: a Chinese question full of
-    English product names is still Chinese. Digits and marks count for neither; a text without letters is 'en'.
+    Characters are weighed against words, not letters, because each is about one unit of meaning: a Chinese question
+    full of English product names is still Chinese. Digits and marks count for neither; a text without letters is
+    'en'.
     """
     return "zh" if len(_CJK.findall(text)) > len(_OTHER_WORD.findall(text)) else "en"

@@ -18,9 +18,27 @@ _CLOSERS = r"[\"'”’」』）》】)\]*_]*"
 _END = re.compile(rf"[。！？｡.!?]+{_CLOSERS}")
 _LAST_WORD = re.compile(r"[^\W\d_]+(?:\.[^\W\d_]+)*$")
 # Never the end of a sentence.
-_TITLES = frozenset("mr mrs ms dr prof st gen col sgt rev hon vs cf e.g i.e al eds".split())
+_TITLES = {
+    "mr",
+    "mrs",
+    "ms",
+    "dr",
+    "prof",
+    "st",
+    "gen",
+    "col",
+    "sgt",
+    "rev",
+    "hon",
+    "vs",
+    "cf",
+    "e.g",
+    "i.e",
+    "al",
+    "eds",
+}
 # The end of a sentence only when no number follows: "see no. 4" against "the answer is no."
-_NUMBERED = frozenset("no nos fig figs eq sec art vol ch p pp".split())
+_NUMBERED = {"no", "nos", "fig", "figs", "eq", "sec", "art", "vol", "ch", "p", "pp"}
 
 
 class Span(NamedTuple):

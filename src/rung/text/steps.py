@@ -1,4 +1,4 @@
-"""Post-processing steps, named in a candidate's `output`: each takes the text and plain arguments, and returns text or a Failure."""
+"""Post-processing steps, named in a candidate's `output`: from what a model said to the answer, or a Failure."""
 
 from __future__ import annotations
 
@@ -25,11 +25,13 @@ _PAIRS = (
     ("`", "`"),
     ("**", "**"),
 )
-_OPENING = "\"'`*_\u201c\u2018「『【[(（ "
-_STOP = ".。!！"
-# What may stand between a label and what follows it. A joint such as - or / would make it another word.
-_AFTER_LABEL = re.compile(r"$|[\s,.;:!?)\]\"'`*。，、；：！？）】」』\u201d\u2019]")
-_LISTING = re.compile(r"[\s,;/|、，；\"'`*\u201d\u201c]*(?:(?:or|and|和|或者?|及|与)(?=[\s\"'`*\u201c]|[^\x00-\x7f])[\s\"'`*\u201c]*)?")
+_OPENING = "\"'`*_\u201c\u2018「『【[( "
+_CLOSING = _OPENING + "\u201d\u2019」』】])" + ".。!"
+# What may stand between a label and what follows it: a joint such as - or / would make it another word, a point or comma
+# before a digit another number.
+_AFTER_LABEL = re.compile(r"$|[.,:](?!\d)|[\s;!?)\]\"'`*。、！？】」』\u201d\u2019]")
+# What stands between the labels of a list; it matches at the start of any text, if only nothing.
+_LISTING = re.compile(r"[\s,;|、\"'`*\u201c\u201d]*(?:(?:or|and)(?!\w)|[和或及与])?[\s\"'`*\u201c]*")
 _FENCE = re.compile(r"```(?:[^\S\n]*\w*[^\S\n]*\n)?(.*?)```", re.DOTALL)
 
 
@@ -67,22 +69,23 @@ def _echo(names: tuple[str, ...]) -> re.Pattern[str]:
 def match_label(text: str, labels: Sequence[str]) -> str | Failure:
     """The label that the text is, as the task spells it; else a Failure of kind 'unparsable'.
 
-    A text is a label when it equals it after `normalise_label`, bare, quoted or with a full stop; or when it begins with it,
-    and a space or punctuation follows (the longest such label counts). "positive or negative" lists two labels and is neither.
+    A text is a label when it equals it after `normalise_label`, bare, quoted or with a full stop; or when it begins
+    with it, and a space or punctuation follows (the longest such label counts). "positive or negative" lists two
+    labels and is neither.
     """
     book = _label_book(tuple(labels))
     if text.strip() in book.exact:
         return text.strip()
     folded = normalise_label(text)
     opened = folded.lstrip(_OPENING)
-    for form in (folded, opened, folded.strip(_OPENING + _STOP + "\u201d\u2019」』】])）")):
+    for form in (folded, opened, opened.rstrip(_CLOSING)):
         if form in book.by_form:
             return _only(book.by_form[form])
     first = _leading(opened, book)
     if first is None:
         return Failure("unparsable", "the answer is none of the labels")
     rest = opened[len(first) :]
-    second = _leading(rest[_end_of_listing(rest) :], book)
+    second = _leading(_LISTING.sub("", rest, count=1), book)
     if second is not None and second != first:
         return Failure("unparsable", "the answer names more than one label")
     return _only(book.by_form[first])
@@ -113,17 +116,13 @@ def _leading(text: str, book: _LabelBook) -> str | None:
     return next(starts, None)
 
 
-def _end_of_listing(rest: str) -> int:
-    found = _LISTING.match(rest)
-    return found.end() if found else 0
-
-
 def json_answer(text: str, schema: dict[str, Any] | None = None) -> str | Failure:
     """The JSON object in the text that fits the schema, as canonical JSON (keys sorted, no spaces); else a Failure.
 
-    Prose and ``` fences around it are passed over; where several objects fit, the first one counts. An array is looked for
-    instead where the schema's type is array. An object that is cut off, repeats a key, holds NaN or an infinity or nests too
-    deep makes the answer unparsable, and no part of it is taken for the whole. A `$ref` to another address is never followed.
+    Prose and ``` fences around it are passed over; where several objects fit, the first one counts. An array is
+    looked for instead where the schema's type is array. An object that is cut off, repeats a key, holds NaN or an
+    infinity or nests too deep makes the answer unparsable, and no part of it is taken for the whole. A `$ref` to
+    another address is never followed.
 
     Raises DataError E2504 for a schema that is none.
     """

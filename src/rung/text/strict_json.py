@@ -12,14 +12,15 @@ _SIGN = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
 
 
 class RefusedJson(ValueError):
-    """Well-formed, but not to be trusted: a repeated key, a number that is not finite, nesting too deep, half a character."""
+    """Well-formed, but not to be trusted: a repeated key, a number that is not finite, nesting too deep, half a
+    character."""
 
 
 def read_json(text: str) -> Any:
     """The value of a JSON text.
 
-    Raises RefusedJson for a repeated key, NaN or an infinity, more than `MAX_DEPTH` levels, a lone surrogate or an integer of
-    thousands of digits; ValueError for a text that is not JSON.
+    Raises RefusedJson for a repeated key, NaN or an infinity, more than `MAX_DEPTH` levels, a lone surrogate or an
+    integer of thousands of digits; ValueError for a text that is not JSON.
     """
     start = len(text) - len(text.lstrip())
     if text.startswith(("{", "["), start):

@@ -31,13 +31,14 @@ def tokens(text: str, language: Language) -> list[str]:
 def search_tokens(text: str) -> list[str]:
     """Terms for BM25, the same for documents and questions, in either language.
 
-    Latin words are folded to lower case and to a common form of singular and plural, and no further: endings such as -ing
-    or -ed tell "booking" from "book", and meaning is the dense retriever's part. A code such as "D-4" yields "d-4", "d4",
-    "d" and "4", so that it is found however it is typed, and best when typed in full; a decimal number stays whole.
+    Latin words are folded to lower case and to a common form of singular and plural, and no further: endings such as
+    -ing or -ed tell "booking" from "book", and meaning is the dense retriever's part. A code such as "D-4" yields
+    "d-4", "d4", "d" and "4", so that it is found however it is typed, and best when typed in full; a decimal number
+    stays whole.
 
-    CJK runs yield every character and every overlapping pair. Pairs need no dictionary, so no new name or term is ever cut
-    wrongly, and most Chinese words have two characters; single characters find the words that have one, and the words
-    that question and document abbreviate differently. BM25 weighs the common ones down by itself.
+    CJK runs yield every character and every overlapping pair. Pairs need no dictionary, so no new name or term is
+    ever cut wrongly, and most Chinese words have two characters; single characters find the words that have one, and
+    the words that question and document abbreviate differently. BM25 weighs the common ones down by itself.
     """
     return list(_search_tokens(even_numbers(fold(text))))
 

@@ -1,0 +1,220 @@
+"""Every command as a function of the same name: arguments in, values or files out, nothing printed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from rung.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from rung.core.evaluation import Answer
+    from rung.core.registry import Part
+    from rung.data.findings import Finding
+    from rung.experiment.compare import Columns
+    from rung.experiment.run import Watcher
+    from rung.store.records import Plan
+    from rung.store.runs import RunFolder
+
+TASK_FILE = Path("task.yaml")
+Language = Literal["en", "zh"]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What `check` found."""
+
+    findings: tuple[Finding, ...]
+    splits: Mapping[str, int]
+    documents: int
+    rejected: int
+    task: str
+
+    @property
+    def worst(self) -> str:
+        levels = {finding.level for finding in self.findings}
+        return next((level for level in ("error", "warning") if level in levels), "ok")
+
+
+def init(examples: Path, *, documents: Path | None = None, out: Path | None = None, force: bool = False) -> Path:
+    """Write a commented task.yaml for a file of examples, by looking at its columns.
+
+    Raises UsageError E1305 for a missing file, E1306 where a task.yaml is there already.
+    """
+    from rung.config import propose_config
+    from rung.data.table import read_table
+    from rung.store.atomic import write_text
+
+    out = out or examples.parent / TASK_FILE
+    if not examples.is_file():
+        raise UsageError("E1305", path=examples)
+    if out.exists() and not force:
+        raise UsageError("E1306", path=out)
+    table = read_table(examples, limit=2000)
+    folder = documents or _documents_beside(examples)
+    text = propose_config(
+        table.columns,
+        table.rows,
+        _relative(folder, out.parent) if folder else None,
+        _relative(examples, out.parent),
+    )
+    write_text(out, text)
+    return out
+
+
+def _documents_beside(examples: Path) -> Path | None:
+    return next((p for name in ("documents", "docs") if (p := examples.parent / name).is_dir()), None)
+
+
+def _relative(path: Path, folder: Path) -> str:
+    import os
+
+    return Path(os.path.relpath(path, folder)).as_posix()
+
+
+def check(task: Path = TASK_FILE) -> Checked:
+    """Read the task and all that it names, and look for what would spoil a comparison; nothing is spent."""
+    from rung.data.checks import check_data
+    from rung.experiment.setup import prepare
+
+    prepared = prepare(task)
+    findings = [*prepared.splits.findings, *check_data(prepared.every, prepared.task, prepared.documents.documents)]
+    return Checked(
+        findings=tuple(findings),
+        splits={name: len(part) for name, part in prepared.examples.items()},
+        documents=len(prepared.documents.documents),
+        rejected=len(prepared.rejects),
+        task=prepared.task.name,
+    )
+
+
+def plan(task: Path = TASK_FILE, *, estimate: bool = True) -> Plan:
+    """The rungs that would be run, why others cannot, and what each is expected to take."""
+    from tempfile import TemporaryDirectory
+
+    from rung.experiment.plan import make_plan, open_bench
+    from rung.experiment.setup import prepare
+
+    prepared = prepare(task)
+    with TemporaryDirectory() as folder:
+        return make_plan(prepared, open_bench(prepared), Path(folder), estimate=estimate)
+
+
+def run(
+    task: Path = TASK_FILE,
+    *,
+    runs: Path | None = None,
+    run_id: str | None = None,
+    compare_all: bool = False,
+    watcher: Watcher | None = None,
+    language: Language | None = None,
+) -> RunFolder:
+    """Run the ladder, decide, and write the report. The same call resumes a run that was stopped."""
+    from rung.experiment.run import run_task
+
+    folder = run_task(task, runs=runs, run_id=run_id, compare_all=compare_all, watcher=watcher)
+    report(folder.path, language=language)
+    return folder
+
+
+def report(run: Path = Path("runs"), *, language: Language | None = None) -> dict[str, Path]:
+    """Write report.html, report.md and report.json into a run folder; returns their paths."""
+    from rung.report.build import build_report
+    from rung.store.runs import RunFolder
+
+    folder = RunFolder.existing(run)
+    spoken: Language = language or folder.read_run().get("task", {}).get("language", "en")
+    return build_report(folder, language=spoken)
+
+
+def show(run: Path = Path("runs"), *, language: Language | None = None) -> str:
+    """The verdict and the table of a run, as text."""
+    from rung.report.text import show_text
+    from rung.store.runs import RunFolder
+
+    folder = RunFolder.existing(run)
+    spoken: Language = language or folder.read_run().get("task", {}).get("language", "en")
+    return show_text(folder, spoken)
+
+
+def show_json(run: Path = Path("runs")) -> dict[str, Any]:
+    """The same for programs."""
+    from rung.report.text import show_json as as_json
+    from rung.store.runs import RunFolder
+
+    return as_json(RunFolder.existing(run))
+
+
+def ask(
+    question: str | Mapping[str, str], *, run: Path = Path("runs"), candidate: str | None = None
+) -> Answer:
+    """Answer one question with a run's winner, or another of its candidates.
+
+    Raises UsageError E1307 where the run has named no winner and no candidate is given.
+    """
+    from rung.core.answer import answer_many, open_candidate
+    from rung.core.task import Example
+    from rung.store.runs import RunFolder
+
+    folder = RunFolder.existing(run)
+    if candidate is None:
+        decision = folder.read_decision()
+        candidate = decision.winner if decision else None
+        if candidate is None:
+            raise UsageError("E1307", run=folder.path, known=", ".join(folder.candidates()))
+    chosen = folder.read_candidate(candidate)
+    inputs = {chosen.prompt.fields[0]: question} if isinstance(question, str) else dict(question)
+    missing = [name for name in chosen.prompt.fields if name not in inputs]
+    if missing:
+        raise UsageError("E1308", fields=", ".join(missing))
+    opened = open_candidate(chosen, folder.candidate_folder(candidate), folder.indexes)
+    return answer_many(opened, [Example("asked", inputs, ())])[0]
+
+
+def compare(
+    files: Sequence[Path],
+    *,
+    columns: Columns | None = None,
+    metric: str = "exact_match",
+    margin: float = 0.02,
+    language: Language = "en",
+    runs: Path = Path("runs"),
+) -> RunFolder:
+    """Compare answers that other systems have already given, with the same statistics, decision and report."""
+    from rung.experiment.compare import compare_files
+
+    folder = compare_files(files, columns=columns, metric=metric, margin=margin, language=language, runs=runs)
+    report(folder.path, language=language)
+    return folder
+
+
+def list_parts(kind: Literal["models", "methods", "metrics"]) -> list[Part]:
+    """What is registered, built in or by an installed package."""
+    from rung.core.registry import parts
+
+    return list(parts(kind.removesuffix("s")).values())
+
+
+@dataclass(frozen=True)
+class Health:
+    """One thing that `doctor` looked at."""
+
+    name: str
+    ok: bool
+    value: str
+    hint: str = ""
+
+
+def doctor() -> list[Health]:
+    """Whether this machine has what a run needs: versions, weights, memory, space, devices."""
+    from rung.cli.doctor import examine
+
+    return examine()
+
+
+def to_json(value: Any) -> str:
+    """How every `--json` is written."""
+    return json.dumps(value, ensure_ascii=False, indent=2, default=str)

@@ -1,0 +1,282 @@
+"""The decision: which rung is enough, from evaluations on the same test questions. It reads records and asks no model.
+
+Compare mode: the cheapest candidate that keeps the constraints, meets the target, and whose simultaneous 95 % lower bound of
+(candidate - every other candidate) exceeds -margin. Climb mode: the first candidate, cheapest rung first, whose one-sided lower
+bound on test, at its share of alpha, reaches the target.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from rung.core.evaluation import Evaluation, Metric, parts_matrix
+from rung.core.hashing import seed_from
+from rung.core.task import Task
+from rung.experiment.evaluate import number
+from rung.experiment.wording import would_change, why
+from rung.stats.bootstrap import DRAWS, Draws, resample
+from rung.stats.paired import PairwiseBounds, compare, lower_bounds, mcnemar
+from rung.stats.power import examples_needed, paired_variance, smallest_gap
+from rung.store.records import Check, Decision, Interval, Outcome, Pair, Spend, Standing, Text
+
+ALPHA = 0.05
+RIGHT_OR_WRONG = {"accuracy", "exact_match"}
+"""Metrics for which McNemar's test is meaningful."""
+Verdict = Literal["winner", "tie", "unresolved", "target_not_met", "nothing_to_compare"]
+
+
+@dataclass(frozen=True)
+class Prices:
+    """What a second costs, and the volume that training is spread over."""
+
+    currency: str = "USD"
+    cpu_second: float = 0.0
+    gpu_second: float = 0.0
+    monthly_volume: int = 10_000
+    months: float = 6.0
+
+    def of(self, spend: Spend) -> float:
+        return spend.cpu_seconds * self.cpu_second + spend.gpu_seconds * self.gpu_second + spend.money
+
+    def serving_per_1000(self, evaluation: Evaluation) -> float:
+        used = evaluation.resources
+        spend = Spend(cpu_seconds=used.cpu_seconds, gpu_seconds=used.gpu_seconds, money=used.money)
+        return 1000.0 * self.of(spend) / max(1, evaluation.header.n)
+
+    def training_per_1000(self, spend: Spend) -> float:
+        return 1000.0 * self.of(spend) / (self.months * self.monthly_volume)
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One candidate with what is known about it."""
+
+    outcome: Outcome
+    test: Evaluation
+    dev: Evaluation | None = None
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How the decision is made."""
+
+    task: Task
+    metric: Metric
+    prices: Prices
+    mode: Literal["compare", "climb"] = "compare"
+    planned: int = 1
+    """Rungs that may be opened on test: climb mode splits alpha over them."""
+    seed: int = 0
+
+
+def decide(contenders: Sequence[Contender], protocol: Protocol) -> Decision:
+    """The verdict over candidates evaluated on the same test split. Raises ValueError where the splits differ."""
+    if not contenders:
+        return _nothing(protocol)
+    if len({contender.test.header.split_hash for contender in contenders}) > 1:
+        raise ValueError("candidates were evaluated on different test splits")
+    contenders = sorted(contenders, key=lambda c: (_cost(c, protocol.prices), c.outcome.cell.rank))
+    drawn = _draw(contenders, protocol)
+    bounds = compare(drawn)
+    alpha = ALPHA / max(len(contenders), protocol.planned if protocol.mode == "climb" else 1)
+    floors = lower_bounds(drawn, alpha=alpha)
+    standings = [
+        _standing(i, contender, protocol, bounds, float(floors[i])) for i, contender in enumerate(contenders)
+    ]
+    able = [i for i, standing in enumerate(standings) if standing.eligible]
+    rivals = {i: [j for j in able if j != i] for i in range(len(standings))}
+    margin = protocol.task.margin
+    standings = [
+        s.model_copy(update={"good_enough": s.eligible and all(bounds.lower[i, j] > -margin for j in rivals[i])})
+        for i, s in enumerate(standings)
+    ]
+    winner, verdict = _choose(standings, protocol)
+    ties = _ties(standings, bounds, winner, able)
+    if verdict == "winner" and ties:
+        verdict = "tie"
+    decision = Decision(
+        mode=protocol.mode,
+        verdict=verdict,
+        winner=standings[winner].candidate if winner is not None else None,
+        ties=tuple(standings[i].candidate for i in ties),
+        metric=protocol.metric.name,
+        better=protocol.metric.better,
+        target=protocol.task.target,
+        margin=margin,
+        draws=DRAWS,
+        seed=protocol.seed,
+        n=contenders[0].test.header.n,
+        groups=int(np.nanmax(drawn.units)),
+        currency=protocol.prices.currency,
+        standings=tuple(standings),
+        pairs=_pairs(contenders, standings, bounds, protocol),
+        reason=Text(en="", zh=""),
+        **_power(contenders, standings, bounds, drawn, able, protocol),
+    )
+    return decision.model_copy(update={"reason": why(decision), "would_change": would_change(decision)})
+
+
+def _nothing(protocol: Protocol) -> Decision:
+    decision = Decision(
+        mode=protocol.mode, verdict="nothing_to_compare", winner=None, metric=protocol.metric.name,
+        target=protocol.task.target, margin=protocol.task.margin, draws=0, seed=protocol.seed, n=0, groups=0,
+        currency=protocol.prices.currency, standings=(), reason=Text(en="", zh=""),
+    )
+    return decision.model_copy(update={"reason": why(decision)})
+
+
+def _cost(contender: Contender, prices: Prices) -> float:
+    return prices.serving_per_1000(contender.test) + prices.training_per_1000(contender.outcome.spent)
+
+
+def _draw(contenders: Sequence[Contender], protocol: Protocol) -> Draws:
+    """Paired resamples over the questions that every candidate without too many failures has a score for.
+
+    A candidate must not look better for failing on hard questions, so a question that one of them failed is left out for all;
+    those beyond the allowed share of failures cannot win, and take no questions from the others.
+    """
+    metric = protocol.metric
+    parts = np.stack(
+        [parts_matrix([row.scores[metric.name] for row in c.test.rows], metric.parts) for c in contenders], axis=1
+    )
+    if metric.better == "lower":
+        raise ValueError("metrics where lower is better cannot decide yet")
+    missing = np.isnan(parts).any(axis=2)
+    limit = protocol.task.constraints.max_failure_share
+    sound = [j for j in range(len(contenders)) if _failure_share(contenders[j], metric) <= limit]
+    if sound:
+        out = missing[:, sound].any(axis=1)
+        for j in sound:
+            parts[out, j] = np.nan
+    rng = np.random.default_rng(seed_from(protocol.seed, "decision"))
+    groups = [row.group for row in contenders[0].test.rows]
+    return resample(parts, groups, metric.aggregate, rng)
+
+
+def _failure_share(contender: Contender, metric: Metric) -> float:
+    summary = contender.test.summaries[metric.name]
+    return summary.failed / max(1, summary.n)
+
+
+def _standing(
+    i: int, contender: Contender, protocol: Protocol, bounds: PairwiseBounds, floor: float
+) -> Standing:
+    task, metric, prices = protocol.task, protocol.metric, protocol.prices
+    summary = contender.test.summaries[metric.name]
+    used, limits = contender.test.resources, task.constraints
+    checks = [_check("max_failure_share", limits.max_failure_share, _failure_share(contender, metric))]
+    if limits.max_latency_p95 is not None:
+        checks.append(_check("max_latency_p95", limits.max_latency_p95, used.latency_p95))
+    if limits.max_memory_gib is not None:
+        checks.append(_check("max_memory_gib", limits.max_memory_gib, used.peak_memory_gib))
+    dev = contender.dev.summaries[metric.name].value if contender.dev else None
+    meets = None if task.target is None else bool(floor >= task.target)
+    return Standing(
+        candidate=contender.outcome.candidate,
+        method=contender.outcome.cell.method,
+        model=contender.outcome.cell.model,
+        quality=Interval(
+            point=summary.value, low=number(bounds.marginal.low[i]), high=number(bounds.marginal.high[i])
+        ),
+        dev=dev,
+        scored=summary.scored,
+        failed=summary.failed,
+        unscored=summary.unscored,
+        training_cost=prices.of(contender.outcome.spent),
+        cost_per_1000=_cost(contender, prices),
+        latency_p50=used.latency_p50,
+        latency_p95=used.latency_p95,
+        checks=tuple(checks),
+        meets_target=meets,
+        eligible=all(check.ok for check in checks),
+        converged=bool(contender.outcome.notes.get("converged", True)),
+    )
+
+
+def _check(name: str, limit: float, value: float | None) -> Check:
+    # What was not measured cannot be shown to keep a limit.
+    return Check(name=name, limit=limit, value=value, ok=value is not None and value <= limit)
+
+
+def _choose(standings: Sequence[Standing], protocol: Protocol) -> tuple[int | None, Verdict]:
+    """Standings come cheapest first."""
+    if protocol.mode == "climb":
+        for i, standing in enumerate(standings):
+            if standing.eligible and standing.meets_target:
+                return i, "winner"
+        return None, "target_not_met"
+    if not any(standing.eligible for standing in standings):
+        return None, "unresolved"
+    target = protocol.task.target
+    if target is not None and not any(s.eligible and s.meets_target for s in standings):
+        return None, "target_not_met"
+    for i, standing in enumerate(standings):
+        if standing.good_enough and standing.meets_target is not False:
+            return i, "winner"
+    return None, "unresolved"
+
+
+def _ties(
+    standings: Sequence[Standing], bounds: PairwiseBounds, winner: int | None, able: Sequence[int]
+) -> list[int]:
+    """Those the test cannot tell from the winner; without a winner, from the best."""
+    if winner is None:
+        if not able:
+            return []
+        winner = max(able, key=lambda i: standings[i].quality.point or -math.inf)
+    return [j for j in able if j != winner and bounds.lower[winner, j] <= 0 <= bounds.upper[winner, j]]
+
+
+def _pairs(
+    contenders: Sequence[Contender], standings: Sequence[Standing], bounds: PairwiseBounds, protocol: Protocol
+) -> tuple[Pair, ...]:
+    right = {
+        standing.candidate: np.array(
+            [row.scores[protocol.metric.name].value >= 1.0 for row in contender.test.rows], dtype=bool
+        )
+        for standing, contender in zip(standings, contenders, strict=True)
+    }
+    grouped = any(row.group for row in contenders[0].test.rows)
+    found = []
+    for i, a in enumerate(standings):
+        for j, b in enumerate(standings):
+            if i == j or (b.quality.point or 0.0, -j) > (a.quality.point or 0.0, -i):
+                continue
+            p_value = None
+            # McNemar takes questions as independent; with groups they are not.
+            if protocol.metric.name in RIGHT_OR_WRONG and not grouped:
+                p_value = number(mcnemar(right[a.candidate], right[b.candidate]).exact)
+            interval = Interval(
+                point=number(bounds.difference[i, j]), low=number(bounds.lower[i, j]), high=number(bounds.upper[i, j])
+            )
+            found.append(Pair(candidate=a.candidate, other=b.candidate, difference=interval, p_value=p_value))
+    return tuple(found)
+
+
+def _power(
+    contenders: Sequence[Contender],
+    standings: Sequence[Standing],
+    bounds: PairwiseBounds,
+    drawn: Draws,
+    able: Sequence[int],
+    protocol: Protocol,
+) -> Mapping[str, float | int | None]:
+    """How small a difference this test resolves between the two best, and how many questions would settle the margin."""
+    ranked = sorted(able, key=lambda i: -(standings[i].quality.point or -math.inf))
+    if len(ranked) < 2:
+        return {}
+    best, second = ranked[:2]
+    units = float(bounds.units[best, second])
+    variance = paired_variance(float(bounds.se[best, second]), units)
+    gap = float(bounds.difference[best, second]) + protocol.task.margin
+    per_group = contenders[0].test.header.n / max(1.0, float(np.nanmax(drawn.units)))
+    needed = examples_needed(gap, variance, critical=bounds.critical)
+    return {
+        "resolvable": number(smallest_gap(units, variance, critical=bounds.critical)),
+        "examples_needed": math.ceil(needed * per_group) if math.isfinite(needed) else None,
+    }

@@ -1,0 +1,379 @@
+"""Running a plan: adapt, evaluate on dev and test, decide. Killed at any moment, the same call goes on where it stopped."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from rung.core.answer import Opened, open_candidate
+from rung.core.candidate import Candidate
+from rung.core.errors import BackendError, DataError, InterruptedRun, RungError, UsageError
+from rung.core.evaluation import Evaluation, Metric
+from rung.core.method import Budget, Progress, Silent
+from rung.core.registry import create
+from rung.core.task import SplitName
+from rung.experiment.decide import Contender, Prices, Protocol as DecisionProtocol, decide
+from rung.experiment.evaluate import Question, evaluate
+from rung.experiment.journal import FileJournal
+from rung.experiment.meter import PeakMemory, Stopwatch
+from rung.experiment.plan import Bench, fit_data, is_trained, make_plan, method_named, open_bench
+from rung.experiment.setup import Prepared, prepare
+from rung.store.atomic import run_lock, write_json, write_text
+from rung.store.records import Cell, Decision, Outcome, Plan
+from rung.store.runs import RunFolder
+
+_RESERVE = 1.3
+"""How much longer than the slowest evaluation so far the coming ones are taken to last."""
+
+
+class Watcher(Protocol):
+    """What a run tells while it works."""
+
+    def planned(self, plan: Plan, run: RunFolder) -> None: ...
+    def started(self, cell: Cell) -> Progress: ...
+    def finished(self, outcome: Outcome, test: Evaluation | None) -> None: ...
+
+
+class Unwatched:
+    """Nobody looks."""
+
+    def planned(self, plan: Plan, run: RunFolder) -> None:
+        return None
+
+    def started(self, cell: Cell) -> Progress:
+        return Silent()
+
+    def finished(self, outcome: Outcome, test: Evaluation | None) -> None:
+        return None
+
+
+@dataclass
+class Session:
+    """One process working on one run."""
+
+    prepared: Prepared
+    run: RunFolder
+    bench: Bench
+    metrics: Sequence[Metric]
+    watcher: Watcher
+    memory: PeakMemory
+    mode: Literal["compare", "climb"]
+    watch: Stopwatch = field(default_factory=Stopwatch)
+    spent_before: float = 0.0
+    slowest: float = 0.0
+    """Seconds of the slowest evaluation pair (dev and test) so far."""
+
+    @property
+    def left(self) -> float | None:
+        minutes = self.prepared.config.budget.minutes
+        return None if minutes is None else 60.0 * minutes - self.spent_before - self.watch.seconds
+
+
+def run_folder(prepared: Prepared, runs: Path | None = None, run_id: str | None = None) -> RunFolder:
+    """Where a run of this task and data lies. The name holds their hash: the same input is the same run."""
+    name = run_id or f"{_slug(prepared.task.name)}-{prepared.hash}"
+    return RunFolder((runs or prepared.config.folder / "runs") / name)
+
+
+def _slug(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_" else "-" for c in name).strip("-") or "task"
+
+
+def run_task(
+    task_file: Path,
+    *,
+    runs: Path | None = None,
+    run_id: str | None = None,
+    compare_all: bool = False,
+    watcher: Watcher | None = None,
+) -> RunFolder:
+    """Run the whole ladder of a task and decide.
+
+    With a target and without `compare_all`, climb: stop at the first rung that is shown to reach it. Raises UsageError and
+    DataError before anything is spent; InterruptedRun E4001 when stopped, E4002 when another process holds the run.
+    """
+    prepared = prepare(task_file)
+    run = run_folder(prepared, runs, run_id)
+    with run_lock(run.path), PeakMemory().watching() as memory:
+        _check_same(run, prepared)
+        session = _start(prepared, run, memory, watcher or Unwatched(), compare_all)
+        try:
+            _climb_or_compare(session)
+        except KeyboardInterrupt as error:
+            raise InterruptedRun("E4001", run=run.path) from error
+        finally:
+            _keep_record(session)
+    return run
+
+
+def _check_same(run: RunFolder, prepared: Prepared) -> None:
+    if (run.path / "run.yaml").is_file() and run.read_run().get("hash") != prepared.hash:
+        raise UsageError("E1303", run=run.path)
+
+
+def _start(
+    prepared: Prepared, run: RunFolder, memory: PeakMemory, watcher: Watcher, compare_all: bool
+) -> Session:
+    bench = open_bench(prepared)
+    mode: Literal["compare", "climb"] = (
+        "climb" if prepared.task.target is not None and not compare_all else "compare"
+    )
+    metrics = [create("metric", name, task=prepared.task) for name in prepared.task.metrics]
+    first = not (run.path / "run.yaml").is_file()
+    before = 0.0 if first else float(run.read_run().get("wall_seconds", 0.0))
+    session = Session(prepared, run, bench, metrics, watcher, memory, mode, spent_before=before)
+    if first:
+        write_text(
+            run.path / "examples.jsonl",
+            "".join(_json_line(example, name) for name, part in prepared.examples.items() for example in part),
+        )
+        if prepared.rejects:
+            from rung.data.rejects import rejects_jsonl
+
+            write_text(run.path / "rejects.jsonl", rejects_jsonl(prepared.rejects))
+        run.write_splits(prepared.splits.to_json())
+        _keep_record(session)
+    plan = run.read_plan()
+    if plan is None:
+        plan = make_plan(prepared, bench, run.path).model_copy(update={"mode": mode})
+        run.write_plan(plan)
+    watcher.planned(plan, run)
+    return session
+
+
+def _json_line(example: Any, split: str) -> str:
+    import json
+
+    record = {
+        "id": example.id,
+        "split": split,
+        "inputs": dict(example.inputs),
+        "references": list(example.references),
+        "group": example.group,
+        "documents": list(example.documents),
+    }
+    return json.dumps(record, ensure_ascii=False) + "\n"
+
+
+def _keep_record(session: Session) -> None:
+    prepared, run = session.prepared, session.run
+    before = run.read_run() if (run.path / "run.yaml").is_file() else {}
+    finished = before.get("finished", False) or run.read_decision() is not None
+    record = {
+        "id": run.path.name,
+        "name": prepared.task.name,
+        "hash": prepared.hash,
+        "created": before.get("created") or time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "command": before.get("command") or f"rung run {_shown(prepared.config.folder)}",
+        "finished": finished,
+        "wall_seconds": round(session.spent_before + session.watch.seconds, 1),
+        "peak_memory_gib": round(max(session.memory.peak_gib, before.get("peak_memory_gib", 0.0)), 3),
+        "currency": prepared.config.cost.currency,
+        "seed": prepared.config.data.seed,
+        "data": prepared.record(),
+        "versions": _versions(),
+        "machine": _machine(),
+        "task": prepared.task.model_dump(mode="json"),
+        "config": prepared.config.model_dump(mode="json"),
+    }
+    run.write_run(record)
+
+
+def _shown(folder: Path) -> str:
+    """A task's folder as a person would type it, without this machine's layout."""
+    try:
+        return (folder.resolve() / "task.yaml").relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        return f"{folder.resolve().name}/task.yaml"
+
+
+def _versions() -> dict[str, str]:
+    names = ("rung", "torch", "transformers", "peft", "bm25s", "scikit-learn", "numpy", "scipy")
+    return {"python": platform.python_version()} | {name: metadata.version(name) for name in names}
+
+
+def _machine() -> dict[str, Any]:
+    import psutil
+
+    total = round(psutil.virtual_memory().total / (1 << 30), 1)
+    return {"system": platform.system(), "architecture": platform.machine(), "cores": os.cpu_count(), "memory_gib": total}
+
+
+def _climb_or_compare(session: Session) -> None:
+    run, plan = session.run, session.run.read_plan()
+    assert plan is not None
+    contenders: list[Contender] = []
+    for number, cell in enumerate(plan.cells):
+        outcome = run.read_outcome(cell)
+        if cell.blockers:
+            outcome = outcome or _keep(session, Outcome(cell=cell, status="blocked"), None)
+            continue
+        if outcome is None or outcome.status not in {"done", "skipped"}:
+            progress = session.watcher.started(cell)
+            outcome = _adapt(session, cell, list(plan.cells[number:]), progress)
+            if outcome.status != "done":
+                _keep(session, outcome, None)
+                continue
+        else:
+            progress = session.watcher.started(cell)
+        if outcome.status == "skipped":
+            continue
+        contender = _evaluate(session, outcome, progress)
+        session.watcher.finished(outcome, contender.test if contender else None)
+        if contender is not None:
+            contenders.append(contender)
+        if session.mode == "climb" and contender is not None:
+            decision = _decide(session, contenders, plan)
+            if decision.verdict == "winner":
+                _skip_rest(session, plan.cells[number + 1 :])
+                break
+    session.bench.release()
+    session.run.write_decision(_decide(session, contenders, plan))
+
+
+def _skip_rest(session: Session, cells: Sequence[Cell]) -> None:
+    for cell in cells:
+        if not cell.blockers and session.run.read_outcome(cell) is None:
+            _keep(session, Outcome(cell=cell, status="skipped", reason="E4101"), None)
+
+
+def _keep(session: Session, outcome: Outcome, test: Evaluation | None) -> Outcome:
+    session.run.write_outcome(outcome)
+    session.watcher.finished(outcome, test)
+    return outcome
+
+
+def _adapt(session: Session, cell: Cell, coming: Sequence[Cell], progress: Progress) -> Outcome:
+    """Let a method make its candidate, in a working folder that becomes the candidate's own when it is complete."""
+    run, method = session.run, method_named(cell.method)
+    working = run.working_folder(cell)
+    working.mkdir(parents=True, exist_ok=True)
+    journal = FileJournal(working)
+    budget = Budget(journal=journal, seconds=_share(session, cell, coming), progress=progress)
+    fit = fit_data(session.prepared, run.path, working, cell.method)
+    watch = Stopwatch()
+    before = float(journal.notes.get("spent_seconds", 0.0)), float(journal.notes.get("spent_cpu", 0.0))
+    session.memory.restart()
+    try:
+        candidate = method.adapt(fit, session.bench.of(cell), budget)
+    except (DataError, UsageError) as error:
+        return Outcome(cell=cell, status="failed", reason=str(error), spent=watch.spend())
+    except BackendError as error:
+        # A backend that is gone stops the run, which resumes; a training process that died costs only its own rung.
+        if error.code != "E3020":
+            raise
+        return Outcome(cell=cell, status="failed", reason=str(error), spent=watch.spend())
+    except RungError:
+        raise
+    except Exception as error:
+        (working / "error.log").write_text(traceback.format_exc(), "utf-8")
+        print(traceback.format_exc(), file=sys.stderr)
+        return Outcome(cell=cell, status="failed", reason=f"{type(error).__name__}: {error}", spent=watch.spend())
+    finally:
+        journal.note("spent_seconds", before[0] + watch.seconds)
+        journal.note("spent_cpu", before[1] + watch.cpu)
+    money = 0.0
+    spent = watch.spend(money=money, memory_gib=session.memory.stretch_gib)
+    spent = spent.model_copy(
+        update={"seconds": before[0] + spent.seconds, "cpu_seconds": before[1] + spent.cpu_seconds}
+    )
+    _publish(run, working, candidate)
+    notes = {key: value for key, value in journal.notes.items() if not key.startswith("spent_")}
+    outcome = Outcome(
+        cell=cell, status="done", candidate=candidate.id, spent=spent, trials=journal.records(), notes=notes
+    )
+    run.write_outcome(outcome)
+    return outcome
+
+
+def _share(session: Session, cell: Cell, coming: Sequence[Cell]) -> float | None:
+    """Seconds for one rung: what is left, less the evaluations to come, split evenly over the trained rungs still to come.
+
+    A rung without training gets the same share: its settings are few, and it stops trying when the share is spent.
+    """
+    left = session.left
+    if left is None:
+        return None
+    able = [c for c in coming if not c.blockers]
+    trained = [c for c in able if is_trained(method_named(c.method))]
+    reserve = _RESERVE * session.slowest * len(able)
+    among = len(trained) if is_trained(method_named(cell.method)) else len(able)
+    return max(10.0, (left - reserve) / max(1, among))
+
+
+def _publish(run: RunFolder, working: Path, candidate: Candidate) -> None:
+    """candidate.json goes last, then the folder gets its name."""
+    target = run.candidate_folder(candidate.id)
+    write_json(working / "candidate.json", {"id": candidate.id, **candidate.model_dump(mode="json")})
+    shutil.rmtree(target, ignore_errors=True)
+    working.rename(target)
+
+
+def _open(session: Session, outcome: Outcome) -> Opened:
+    """The candidate on a model that is already there, or on its own where it has an adapter or needs none of ours."""
+    from rung.methods.slots import encoder_named
+
+    run = session.run
+    candidate = run.read_candidate(outcome.candidate)
+    ours = session.bench.of(outcome.cell)
+    shared = ours if candidate.adapter is None and candidate.model == ours.ref else None
+    if shared is None:
+        session.bench.release()
+    encoder = encoder_named(session.prepared.config.encoder) if candidate.retriever or candidate.shots else None
+    return open_candidate(
+        candidate, run.candidate_folder(outcome.candidate), run.indexes, model=shared, encoder=encoder
+    )
+
+
+def _evaluate(session: Session, outcome: Outcome, progress: Progress) -> Contender | None:
+    """Dev, then test; in climb mode test is opened only where dev promises the target."""
+    opened = None
+    watch = Stopwatch()
+    found: dict[SplitName, Evaluation] = {}
+    for split in ("dev", "test"):
+        kept = session.run.read_evaluation(outcome.candidate, split)
+        frozen = session.prepared.splits[split]  # type: ignore[index]
+        if kept is not None and kept.header.split_hash == frozen.hash:
+            found[split] = kept  # type: ignore[index]
+            continue
+        if split == "test" and session.mode == "climb" and not _promises(session, found["dev"]):
+            return None
+        opened = opened or _open(session, outcome)
+        examples = session.prepared.examples[split]
+        question = Question(outcome.candidate, outcome.cell.method, opened, frozen, examples)
+        found[split] = evaluate(  # type: ignore[index]
+            session.run, question, session.metrics, progress=progress, memory=session.memory
+        )
+    session.slowest = max(session.slowest, watch.seconds)
+    return Contender(outcome, found["test"], found["dev"])
+
+
+def _promises(session: Session, dev: Evaluation) -> bool:
+    value = dev.summaries[session.prepared.task.metric].value
+    target = session.prepared.task.target
+    return value is not None and (target is None or value >= target)
+
+
+def _decide(session: Session, contenders: Sequence[Contender], plan: Plan) -> Decision:
+    cost = session.prepared.config.cost
+    prices = Prices(
+        cost.currency, cost.cpu_second_price, cost.gpu_second_price, cost.monthly_volume, cost.months
+    )
+    protocol = DecisionProtocol(
+        task=session.prepared.task,
+        metric=session.metrics[0],
+        prices=prices,
+        mode=session.mode,
+        planned=sum(not cell.blockers for cell in plan.cells),
+        seed=session.prepared.config.data.seed,
+    )
+    return decide(contenders, protocol)

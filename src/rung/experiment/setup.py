@@ -1,0 +1,141 @@
+"""What a run works on: configuration, examples, frozen splits, documents and the Task, read and checked before anything is spent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rung.config import Config, load_config, to_task
+from rung.config.check import check_columns
+from rung.core.errors import UsageError
+from rung.core.hashing import hash_json
+from rung.core.task import Document, Example, Task
+from rung.data.documents import DocumentsResult, read_documents
+from rung.data.duplicates import DuplicateReport, find_duplicates, without_copies
+from rung.data.fields import ReadSpec
+from rung.data.read import ReadResult, read_examples, read_files
+from rung.data.rejects import Reject
+from rung.data.split import Splits, SplitSpec, make_split, own_split
+from rung.data.table import read_table
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything about a task that is known before a model is asked."""
+
+    config: Config
+    task: Task
+    splits: Splits
+    examples: Mapping[str, tuple[Example, ...]]
+    """train, dev and test; train without copies of dev and test questions, where the split is our own."""
+    documents: DocumentsResult
+    reads: Mapping[str, ReadResult]
+    duplicates: DuplicateReport
+    removed: tuple[str, ...] = ()
+    """Training examples left out because dev or test holds the same text."""
+
+    @property
+    def rejects(self) -> tuple[Reject, ...]:
+        return tuple(reject for read in self.reads.values() for reject in read.rejects)
+
+    @property
+    def every(self) -> tuple[Example, ...]:
+        return tuple(example for part in self.examples.values() for example in part)
+
+    @property
+    def hash(self) -> str:
+        """What a run's results depend on: task, data, split, documents and settings."""
+        config = self.config
+        return hash_json(
+            [
+                self.task.hash,
+                {name: self.splits[name].hash for name in ("train", "dev", "test")},
+                [hash_json([d.id, d.text]) for d in self.documents.documents],
+                config.model_dump(mode="json", include={"models", "encoder", "methods", "settings", "data"}),
+            ],
+            8,
+        )
+
+    def record(self) -> dict[str, Any]:
+        """The data's part of run.yaml."""
+        return {
+            "n": {name: len(part) for name, part in self.examples.items()},
+            "examples_hash": hash_json([example.hash for example in self.every]),
+            "rejected": len(self.rejects),
+            "removed_from_train": len(self.removed),
+            "duplicates": {k: v for k, v in self.duplicates.to_json().items() if k != "pairs"},
+            "official_split": self.splits.official,
+            "documents": len(self.documents.documents),
+            "documents_failed": [{"id": failed.id} for failed in self.documents.failed],
+            "files": {
+                name: {"encoding": read.encoding.name, "dialect": read.dialect, "rows": read.read}
+                for name, read in self.reads.items()
+            },
+            "findings": [finding.to_json() for finding in self.splits.findings],
+        }
+
+
+def prepare(task_file: Path) -> Prepared:
+    """Read task.yaml and all that it names.
+
+    Raises UsageError with every mistake of the file at once, DataError for data that cannot be used.
+    """
+    config = load_config(task_file)
+    problems = [
+        problem
+        for path in config.data_files.values()
+        for problem in check_columns(config, read_table(config.path(path), limit=20).columns, path)
+    ]
+    if problems:
+        unique = {(problem.code, problem.where): problem for problem in problems}
+        raise UsageError(problems[0].code, problems=list(unique.values()))
+    spec = _read_spec(config)
+    label = config.output.kind == "label"
+    split_spec = SplitSpec(config.data.dev_share, config.data.test_share, by_label=label)
+    if config.data.examples:
+        read = read_examples(config.path(config.data.examples), spec)
+        reads = {"examples": read}
+        pool: Sequence[Example] = read.examples
+        splits = make_split(pool, split_spec, config.data.seed)
+    else:
+        paths = {name: config.path(path) for name, path in config.data_files.items()}
+        reads = read_files(paths, spec)
+        train, test = reads["train"].examples, reads["test"].examples
+        dev = reads["dev"].examples if "dev" in reads else ()
+        splits = own_split(train, test, dev, split_spec, config.data.seed)
+        pool = [*train, *dev, *test]
+    parts = {name: splits.pick(name, pool) for name in ("train", "dev", "test")}
+    duplicates = find_duplicates(parts)
+    removed: tuple[str, ...] = ()
+    if not splits.official:
+        kept = without_copies(parts["train"], [*parts["dev"], *parts["test"]])
+        staying = {example.id for example in kept}
+        removed = tuple(example.id for example in parts["train"] if example.id not in staying)
+        parts["train"] = kept
+    labels = sorted({example.references[0] for example in pool if example.references}) if label else ()
+    documents = (
+        read_documents(config.path(config.documents)) if config.documents else DocumentsResult((), (), 0)
+    )
+    return Prepared(config, to_task(config, labels), splits, parts, documents, reads, duplicates, removed)
+
+
+def _read_spec(config: Config) -> ReadSpec:
+    data, output = config.data, config.output
+    return ReadSpec(
+        inputs=config.inputs,
+        answer=output.column,
+        kind=output.kind,
+        labels=output.labels if output.kind == "label" else (),
+        json_schema=output.json_schema,
+        id=data.id,
+        group=data.group,
+        document=data.document,
+        encoding=data.encoding,
+        max_bad_ratio=data.max_bad_ratio,
+    )
+
+
+def documents_of(prepared: Prepared) -> tuple[Document, ...]:
+    return prepared.documents.documents

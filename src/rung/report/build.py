@@ -1,0 +1,48 @@
+"""Builds the report of a run: `report.html`, `report.md` and `report.json`, from what lies in its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rung.core.task import Language
+from rung.report.aggregate import aggregate
+from rung.report.charts import draw
+from rung.report.ladder import build_ladder
+from rung.report.markdown import render_markdown
+from rung.report.numbers import Numbers
+from rung.report.page import render_page
+from rung.report.reading import read_run
+from rung.report.terminal import render_text
+from rung.report.words import Words
+from rung.store.atomic import write_json, write_text
+from rung.store.runs import RunFolder
+
+
+def build_report(run: RunFolder, *, language: Language | None = None) -> dict[str, Path]:
+    """Write the three reports beside the run's records and return their paths by kind: html, md, json.
+
+    `language`: of the page and the Markdown; the task's own by default. A run that is not finished, or has no verdict, gets a
+    report of what is there. Raises DataError E2901, E2950 or E2951 for a damaged record, WriteError E5001 or E5002.
+    """
+    reading = read_run(run)
+    words = Words(language or reading.task.language)
+    ladder = build_ladder(reading, words)
+    target = reading.decision.target if reading.decision else reading.task.target
+    pictures = draw(ladder, words, Numbers(words, reading.currency), target)
+    paths = {kind: run.path / f"report.{kind}" for kind in ("html", "md", "json")}
+    write_text(paths["html"], render_page(reading, words, pictures))
+    write_text(paths["md"], render_markdown(reading, words))
+    write_json(paths["json"], aggregate(reading))
+    return paths
+
+
+def show_text(run: RunFolder, language: Language | None = None, *, columns: int = 100) -> str:
+    """A summary for a terminal, in lines no wider than `columns` where words allow it."""
+    reading = read_run(run)
+    return render_text(reading, Words(language or reading.task.language), columns)
+
+
+def show_json(run: RunFolder) -> dict[str, Any]:
+    """The same aggregate as `report.json`."""
+    return aggregate(read_run(run))

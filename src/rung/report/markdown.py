@@ -1,0 +1,150 @@
+"""The report in brief as Markdown, for a pull request, a wiki or a terminal pager."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from rung.report.facts import Fact, again_facts, data_facts
+from rung.report.ladder import Line, build_ladder, pairs_by_weight
+from rung.report.marks import side_by_side
+from rung.report.numbers import NONE, Numbers
+from rung.report.phrases import Speaker
+from rung.report.reading import Reading
+from rung.report.text import clean, clip
+from rung.report.words import Words
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!&$])")
+_ADDRESS = re.compile(r"(?i)(?<=[a-z]):(?=//)|(?<=\bwww)\.")
+LONGEST = 300
+
+
+def escape(text: str) -> str:
+    """Text that Markdown shows as it is: on one line, with no markup, HTML, table cell or link of its own."""
+    plain = " ".join(clean(text).split())
+    return _ADDRESS.sub(lambda mark: "\\" + mark[0], _SPECIAL.sub(r"\\\1", plain))
+
+
+def render_markdown(reading: Reading, words: Words) -> str:
+    """The whole file: verdict, winner, table, pairs, before and after, what would change it, how to get it again."""
+    ladder = build_ladder(reading, words)
+    numbers = Numbers(words, reading.currency)
+    say = Speaker(reading, ladder, words, numbers)
+    parts = [
+        f"# {escape(say.verdict())}",
+        f"**{escape(reading.task.name)}** · {escape(str(reading.record.get('created', '')))} · "
+        + escape(words("page.run", id=reading.record.get("id", reading.run.path.name))),
+        escape(say.reason()),
+        *_winner(say),
+        f"## {escape(words('table.title'))}",
+        _table(_head(say), [_row(line, say) for line in ladder.lines]),
+        *_pairs(say),
+        *_answers(say),
+        *_list(words("change.title"), say.would_change()),
+        f"## {escape(words('openings.title'))}",
+        escape(say.openings()),
+        *_facts(words("data.title"), data_facts(reading, words), words),
+        *_facts(words("again.title"), _command(reading, words) + again_facts(reading, words, numbers), words),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _winner(say: Speaker) -> list[str]:
+    line = say.ladder.winner
+    if line is None or line.standing is None:
+        return []
+    words, numbers = say.words, say.numbers
+    facts = [
+        Fact(say.crown(), line.name),
+        Fact(words.metric(say.ladder.metric), numbers.quality(line.quality, say.ladder.metric)),
+        Fact(words("card.cost"), numbers.money(line.standing.cost_per_1000)),
+        Fact(words("table.latency"), " / ".join(say.latency(line))),
+        Fact(words("card.training"), " · ".join(say.training(line))),
+    ]
+    return ["\n".join(_fact(fact, words) for fact in facts)]
+
+
+def _head(say: Speaker) -> list[str]:
+    words = say.words
+    keys = ("table.dev", "table.answers", "table.cost", "table.latency", "table.training", "training.notes")
+    return [
+        words("table.rung"),
+        words("table.quality", metric=words.metric(say.ladder.metric)),
+        *(words(key) for key in keys),
+    ]
+
+
+def _row(line: Line, say: Speaker) -> list[str]:
+    remarks = [text for _, text in say.flags(line)] + [text for text in [say.state(line)] if text]
+    counted = line.standing or (line.evaluation.summaries.get(say.ladder.metric) if line.evaluation else None)
+    answers = NONE
+    if counted:
+        kinds = [("scored", counted.scored), ("failed", counted.failed), ("unscored", counted.unscored)]
+        answers = say.words.join([say.words(f"table.{kind}", n=f"{n:,}") for kind, n in kinds if n or kind == "scored"])
+    return [
+        line.name,
+        say.numbers.quality(line.quality, say.ladder.metric),
+        say.dev(line),
+        answers,
+        say.numbers.money(line.standing.cost_per_1000 if line.standing else None),
+        " / ".join(say.latency(line)),
+        " · ".join(say.training(line)),
+        "; ".join(remarks),
+    ]
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cell if cell == '---' else escape(cell) for cell in line)} |" for line in lines)
+
+
+def _pairs(say: Speaker) -> list[str]:
+    decision = say.reading.decision
+    if decision is None:
+        return []
+    with_winner, others = pairs_by_weight(say.reading)
+    told = [say.pair(pair, decision).sentence for pair in [*with_winner, *others]]
+    return [*_list(say.words("pairs.title"), told), *(escape(text) for text in say.sharpness())]
+
+
+def _answers(say: Speaker) -> list[str]:
+    sides = side_by_side(say.reading, say.ladder)
+    if sides is None:
+        return []
+    words = say.words
+    names = {"before": sides.before.name, "after": sides.after.name}
+    head = [words("answers.question"), words("answers.reference"), *(line.name for line in sides.columns)]
+    parts = [f"## {escape(words('answers.title'))}"]
+    for kind, questions in sides.by_kind():
+        rows = []
+        for question in questions:
+            by_line = {given.line.candidate: given for given in question.given}
+            cells = [clip(question.example.text, LONGEST), clip(" / ".join(question.example.references), LONGEST)]
+            for line in sides.columns:
+                given = by_line.get(line.candidate)
+                said = NONE
+                if given and given.answer.failure:
+                    said = say.failure(given.answer.failure.kind)
+                elif given:
+                    said = clip(given.answer.text, LONGEST) or words("answers.empty")
+                cells.append(words("labelled", name=words(f"answers.{given.mark}"), value=said) if given else said)
+            rows.append(cells)
+        parts += [f"### {escape(words(f'answers.{kind}', n=sides.counts[kind], **names))}", _table(head, rows)]
+    return parts
+
+
+def _list(title: str, texts: Sequence[str]) -> list[str]:
+    return [f"## {escape(title)}", "\n".join(f"- {escape(text)}" for text in texts)] if texts else []
+
+
+def _fact(fact: Fact, words: Words) -> str:
+    return f"- {escape(words('labelled', name=fact.label, value=fact.value))}"
+
+
+def _facts(title: str, facts: Sequence[Fact], words: Words) -> list[str]:
+    return [f"## {escape(title)}", "\n".join(_fact(fact, words) for fact in facts)] if facts else []
+
+
+def _command(reading: Reading, words: Words) -> list[Fact]:
+    command = reading.record.get("command")
+    return [Fact(words("again.command"), str(command))] if command else []

@@ -1,0 +1,104 @@
+"""The summary for a terminal: aligned columns, wide characters counted as two, no colours and no control characters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rung.report.ladder import Line, build_ladder
+from rung.report.numbers import Numbers
+from rung.report.phrases import Speaker
+from rung.report.reading import Reading
+from rung.report.text import clean, clip, pad, width, wrap
+from rung.report.words import Words
+from rung.store.records import Decision
+
+GAP = "  "
+NAME = 40
+"""Longest name in a column."""
+
+
+def render_text(reading: Reading, words: Words, columns: int) -> str:
+    """Verdict, reason, the ladder as a table, rungs that did not run, real differences, what would change the verdict."""
+    ladder = build_ladder(reading, words)
+    say = Speaker(reading, ladder, words, Numbers(words, reading.currency))
+    run = words("page.run", id=reading.record.get("id", reading.run.path.name))
+    blocks = [
+        [f"{reading.task.name} · {run}"],
+        [say.verdict(), "", *wrap(say.reason(), columns)],
+        _ladder_lines(ladder.tested, say) if ladder.tested else [],
+        [
+            part
+            for line in ladder.lines
+            if line.state != "tested"
+            for part in _hanging(words("labelled", name=line.name, value=say.state(line)), columns)
+        ],
+        _differences(say, columns),
+        _listed(words("change.title"), say.would_change(), columns),
+    ]
+    return clean("\n\n".join("\n".join(block) for block in blocks if block)) + "\n"
+
+
+def _ladder_lines(lines: Sequence[Line], say: Speaker) -> list[str]:
+    words, numbers, metric = say.words, say.numbers, say.ladder.metric
+    head = [
+        "",
+        words("table.rung"),
+        words("table.quality", metric=words.metric(metric)),
+        words("table.failed_head"),
+        words("table.cost"),
+        words("table.latency"),
+        words("table.training"),
+    ]
+    rows = [head]
+    for line in lines:
+        counted = line.standing or (line.evaluation.summaries.get(metric) if line.evaluation else None)
+        rows.append(
+            [
+                {"winner": "*", "tied": "=", "other": " "}[line.place],
+                clip(clean(line.name), NAME),
+                numbers.quality(line.quality, metric),
+                numbers.whole(counted.failed if counted else None),
+                numbers.money(line.standing.cost_per_1000 if line.standing else None),
+                " / ".join(say.latency(line)),
+                " · ".join(say.training(line)),
+            ]
+        )
+    found = align(rows, left=2)
+    marks = []
+    if say.ladder.winner:
+        marks.append(f"* {say.crown()}")
+    if say.ladder.tied:
+        marks.append(f"= {words('flag.tied')}")
+    remarks = [
+        words("labelled", name=line.name, value=text)
+        for line in lines
+        for kind, text in say.flags(line)
+        if kind == "warning"
+    ]
+    return [*found, *(["", GAP.join(marks)] if marks else []), *remarks]
+
+
+def align(rows: Sequence[Sequence[str]], *, left: int) -> list[str]:
+    """Rows as lines of equal columns: the first `left` columns flush left, the others flush right."""
+    wide = [max(width(row[j]) for row in rows) for j in range(len(rows[0]))]
+    return [GAP.join(pad(cell, wide[j], right=j >= left) for j, cell in enumerate(row)).rstrip() for row in rows]
+
+
+def _differences(say: Speaker, columns: int) -> list[str]:
+    decision: Decision | None = say.reading.decision
+    if decision is None or decision.winner is None:
+        return []
+    told = [
+        say.pair(pair, decision).sentence for pair in decision.pairs if decision.winner in {pair.candidate, pair.other}
+    ]
+    return _listed(say.words("pairs.title"), [*told, *say.sharpness()], columns)
+
+
+def _listed(title: str, texts: Sequence[str], columns: int) -> list[str]:
+    return [title, *(line for text in texts for line in _hanging(text, columns, mark="- "))] if texts else []
+
+
+def _hanging(text: str, columns: int, *, mark: str = "") -> list[str]:
+    """The text in lines of which all but the first are indented."""
+    lines = wrap(text, columns - 2)
+    return [("  " if i else mark) + line for i, line in enumerate(lines)]

@@ -1,0 +1,178 @@
+"""Contract kits for plug-in authors: each checks one part against the interface it claims, and says what it breaks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rung.core.evaluation import Answer, Metric, Score, parts_matrix
+from rung.core.model import Capabilities, Completion, Model, ModelRef, Request
+from rung.core.task import Example
+
+
+class ContractBroken(AssertionError):
+    """A part does not do what its interface promises."""
+
+
+def require(kept: bool, promise: str) -> None:
+    """Raise ContractBroken, naming the promise, where it is not kept."""
+    if not kept:
+        raise ContractBroken(promise)
+
+
+def check_metric(
+    metric: Metric, examples: Sequence[Example], answers: Sequence[Answer], *, mean: bool | None = None
+) -> None:
+    """Check a metric on examples and their answers; at least three scored ones, one failed, and one without references.
+
+    `mean`: whether the metric is the mean of its scores' values; None: it is, if it has one part. Raises
+    ContractBroken.
+    """
+    require(bool(metric.name), "a metric has a name")
+    require(metric.better in ("higher", "lower"), "`better` is 'higher' or 'lower'")
+    require(isinstance(metric.needs, frozenset), "`needs` is a frozenset")
+    require(0 < len(set(metric.parts)) == len(metric.parts), "`parts` are names, each of them once")
+    scores = metric.score(examples, answers)
+    _check_scores(metric, examples, answers, scores)
+    _check_order(metric, examples, answers, scores)
+    _check_aggregate(metric, scores, len(metric.parts) == 1 if mean is None else mean)
+
+
+def _check_scores(
+    metric: Metric, examples: Sequence[Example], answers: Sequence[Answer], scores: Sequence[Score]
+) -> None:
+    require(len(scores) == len(examples), "there is one score for every example")
+    for example, answer, score in zip(examples, answers, scores, strict=True):
+        where = f" (example {example.id})"
+        if answer.failure is not None:
+            require(score.status == "failed", "an answer that failed is 'failed', never wrong" + where)
+        elif "references" in metric.needs and not example.references:
+            require(score.status == "unscored", "an example without references is 'unscored'" + where)
+        else:
+            require(score.status in ("scored", "unscored"), "only an answer that failed is 'failed'" + where)
+        if score.status != "scored":
+            require(not score.value and not score.parts, "what is not scored has no value and no parts" + where)
+        require(set(score.parts) <= set(metric.parts), "a score has no part that the metric does not list" + where)
+        require(bool(np.isfinite([score.value, *score.parts.values()]).all()), "values and parts are finite" + where)
+    found = {status: sum(score.status == status for score in scores) for status in ("scored", "failed", "unscored")}
+    require(sum(found.values()) == len(examples), "scored + failed + unscored = n")
+    require(found["scored"] >= 3 and found["failed"] >= 1, "the kit is given three scored answers and a failed one")
+    require(
+        "references" not in metric.needs or found["unscored"] >= 1, "the kit is given an example without references"
+    )
+
+
+def _check_order(
+    metric: Metric, examples: Sequence[Example], answers: Sequence[Answer], scores: Sequence[Score]
+) -> None:
+    require(list(metric.score(examples, answers)) == list(scores), "the same answers get the same scores")
+    turned = metric.score(examples[::-1], answers[::-1])
+    require(list(turned)[::-1] == list(scores), "scores come in the order of the examples")
+    single = [metric.score([example], [answer])[0] for example, answer in zip(examples, answers, strict=True)]
+    require(single == list(scores), "a score does not depend on the other examples")
+    require(list(metric.score([], [])) == [], "no examples have no scores")
+    for wrong in (answers[:-1], [*answers[1:], answers[0]]):
+        try:
+            metric.score(examples, wrong)
+        except Exception:
+            continue
+        raise ContractBroken("answers that are not aligned with the examples are refused")
+
+
+def _check_aggregate(metric: Metric, scores: Sequence[Score], mean: bool) -> None:
+    matrix = parts_matrix(scores, metric.parts)
+    matrix = matrix[~np.isnan(matrix).any(axis=1)]
+    n, p = matrix.shape
+    whole = metric.aggregate(matrix.sum(axis=0), np.array(float(n)))
+    require(np.shape(whole) == (), "`aggregate` of totals [p] is a number")
+    require(bool(np.isfinite(whole)), "`aggregate` of scored examples is finite")
+    if mean:
+        expected = np.mean([score.value for score in scores if score.status == "scored"])
+        require(bool(np.isclose(whole, expected)), f"`aggregate` ({whole}) is the mean of the values ({expected})")
+    twice = metric.aggregate(2 * matrix.sum(axis=0), np.array(2.0 * n))
+    require(bool(np.isclose(twice, whole)), "every example counted twice changes nothing")
+    empty = metric.aggregate(np.zeros((2, p)), np.zeros(2))
+    require(bool(np.isnan(empty).all()), "no examples aggregate to nan, never to 0")
+    # Resamples of every size, none included, as the bootstrap hands them over.
+    counts = np.random.default_rng(0).integers(0, 3, size=(4, 3, n)).astype(np.float64)
+    counts[0, 0] = 0
+    totals, sizes = counts @ matrix, counts.sum(axis=-1)
+    together = metric.aggregate(totals, sizes)
+    require(together.shape == (4, 3), "`aggregate` of totals [a, b, p] has the shape [a, b]")
+    alone = [[float(metric.aggregate(totals[a, b], sizes[a, b])) for b in range(3)] for a in range(4)]
+    require(bool(np.allclose(together, alone, equal_nan=True)), "`aggregate` treats every resample by itself")
+    require(metric.aggregate(np.zeros((0, p)), np.zeros(0)).shape == (0,), "`aggregate` takes no resamples at all")
+
+
+FAILURE_KINDS = frozenset(
+    (
+        "timeout",
+        "refused",
+        "rate_limit",
+        "server",
+        "garbage",
+        "empty",
+        "too_long",
+        "unparsable",
+        "content_filter",
+        "error",
+    )
+)
+
+
+def check_model(model: Model, requests: Sequence[Request], *, reopen: bool = True) -> None:
+    """Check a backend on requests that it answers the same way each time; at least three, with different answers.
+
+    `reopen` False: the model cannot be built again from its record (it lives in memory only). Raises ContractBroken.
+    """
+    require(isinstance(model, Model), "a model has `ref`, `capabilities` and `generate`")
+    require(isinstance(model.capabilities, Capabilities), "`capabilities` is a Capabilities")
+    require(bool(model.ref.kind and model.ref.id), "`ref` names a kind and an id")
+    record = model.ref.model_dump_json()
+    require(ModelRef.model_validate_json(record) == model.ref, "`ref` survives being written as JSON")
+    require(model.generate([]) == [], "no requests have no completions")
+    completions = model.generate(requests)
+    require(isinstance(completions, list) and len(completions) == len(requests), "every request has one completion")
+    for number, (request, completion) in enumerate(zip(requests, completions, strict=True), 1):
+        _check_completion(model, request, completion, f" (request {number})")
+    said = [(completion.text, completion.choice_scores) for completion in completions]
+    require(len(requests) >= 3 and len(set(said)) >= 2, "the kit is given three requests, with different answers")
+    _check_same(model.generate(requests[::-1])[::-1], completions, "completions come in the order of the requests")
+    single = [model.generate([request])[0] for request in requests]
+    _check_same(single, completions, "an answer does not depend on the other requests")
+    require(model.ref.model_dump_json() == record, "answering leaves `ref` as it is")
+    opening = getattr(type(model), "open", None)
+    if reopen and opening is not None:
+        again: Model = opening(model.ref)
+        require(again.ref == model.ref, "`open` gives the model of the record")
+        _check_same(again.generate(requests), completions, "a model opened from its record answers the same")
+
+
+def _check_completion(model: Model, request: Request, completion: Completion, where: str) -> None:
+    failure, scores = completion.failure, completion.choice_scores
+    if failure is not None:
+        require(failure.kind in FAILURE_KINDS, f"'{failure.kind}' is a known kind of failure" + where)
+        require(not completion.text and not scores, "what failed has neither text nor scores" + where)
+    elif request.choices and model.capabilities.choices:
+        require(len(scores) == len(request.choices), "every choice has a score" + where)
+        require(bool(np.isfinite(scores).all()), "scores are finite" + where)
+        require(max(scores) <= 1e-6, "a score is a log-probability, at most 0" + where)
+    else:
+        require(not scores, "only a model that can be held to choices scores them" + where)
+        require(bool(completion.text), "what is no failure has a text" + where)
+    require(completion.finish in ("stop", "length", "choice", "error"), "`finish` is a known word" + where)
+    spent = (completion.tokens_in, completion.tokens_out, completion.seconds, completion.money)
+    require(
+        all(np.isfinite(each) and each >= 0 for each in spent), "what was spent is finite, and never negative" + where
+    )
+
+
+def _check_same(found: Sequence[Completion], expected: Sequence[Completion], promise: str) -> None:
+    require(len(found) == len(expected), promise)
+    for one, other in zip(found, expected, strict=True):
+        same = one.text == other.text and (one.failure is None) == (other.failure is None)
+        # A batch of another size may round a local model's scores differently.
+        near = len(one.choice_scores) == len(other.choice_scores)
+        near = near and bool(np.allclose(one.choice_scores, other.choice_scores, rtol=0.02, atol=0.02))
+        require(same and near, promise)

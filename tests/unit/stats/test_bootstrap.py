@@ -1,0 +1,84 @@
+"""The paired cluster bootstrap."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from rung.stats import bootstrap
+from rung.stats.bootstrap import Draws, resample
+
+
+def mean(totals: np.ndarray, n: np.ndarray) -> np.ndarray:
+    return np.divide(totals[..., 0], n, out=np.full(np.shape(n), np.nan), where=np.asarray(n) > 0)
+
+
+def draw(values: np.ndarray, groups: list[str] | None = None, draws: int = 4000) -> Draws:
+    """values [n, c]: one part each."""
+    return resample(values[:, :, None], groups, mean, np.random.default_rng(7), draws=draws)
+
+
+def test_standard_error_is_that_of_scipy() -> None:
+    values = np.random.default_rng(0).random((80, 1))
+    theirs = stats.bootstrap((values[:, 0],), np.mean, n_resamples=4000, rng=np.random.default_rng(3))
+    ours = draw(values)
+    assert ours.point[0] == pytest.approx(values.mean())
+    assert ours.draws.std() == pytest.approx(float(theirs.standard_error), rel=0.05)
+    assert ours.draws.mean() == pytest.approx(values.mean(), abs=0.003)
+
+
+def test_candidates_share_their_resamples() -> None:
+    first = np.random.default_rng(0).random(60)
+    ours = draw(np.stack([first, first, 1 - first], axis=1))
+    np.testing.assert_allclose(ours.draws[:, 0], ours.draws[:, 1], rtol=1e-12)
+    np.testing.assert_allclose(ours.draws[:, 0], 1 - ours.draws[:, 2], rtol=1e-9)
+
+
+def test_groups_are_drawn_whole() -> None:
+    """Ten copies of every value carry no more than the values themselves."""
+    values = np.random.default_rng(0).random((40, 1))
+    copies, names = np.repeat(values, 10, axis=0), [f"g{i}" for i in np.repeat(np.arange(40), 10)]
+    grouped, single, ignored = draw(copies, names), draw(values), draw(copies)
+    assert grouped.units == single.units == 40
+    np.testing.assert_allclose(grouped.draws, single.draws)
+    assert ignored.draws.std() < 0.4 * grouped.draws.std()
+
+
+def test_groups_need_not_lie_together_and_the_blank_one_is_none() -> None:
+    values = np.arange(6.0)[:, None]
+    ours = draw(values, ["a", "", "b", "a", "", "b"])
+    assert ours.units == 4
+    assert ours.point == 2.5
+    assert set(np.unique(ours.draws)) >= {(0 + 3) / 2, 1.0, (2 + 5) / 2, 4.0}
+    np.testing.assert_array_equal(draw(values, [""] * 6).draws, draw(values).draws)
+
+
+def test_rows_without_a_score_are_left_out() -> None:
+    values = np.array([[1.0, 0.0], [np.nan, 1.0], [0.0, np.nan], [np.nan, 1.0]])
+    ours = draw(values)
+    np.testing.assert_allclose(ours.point, [0.5, 2 / 3])
+    np.testing.assert_array_equal(ours.units, [2, 3])
+    # Some resamples hold neither of the first candidate's two rows: unknown, not 0.
+    assert 0 < np.isnan(ours.draws[:, 0]).mean() < 0.15
+
+
+def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(0).random((50, 3))
+    whole = draw(values, draws=500)
+    monkeypatch.setattr(bootstrap, "BLOCK_BYTES", 20_000)
+    np.testing.assert_allclose(draw(values, draws=500).draws, whole.draws, rtol=1e-12)
+
+
+def test_nothing_is_nan() -> None:
+    ours = draw(np.zeros((0, 2)), draws=10)
+    assert np.isnan(ours.point).all()
+    assert np.isnan(ours.draws).all()
+    assert (ours.units == 0).all()
+
+
+def test_misaligned_groups_are_refused() -> None:
+    with pytest.raises(ValueError, match="do not fit 2 groups"):
+        draw(np.zeros((3, 1)), ["a", "b"])
+    with pytest.raises(ValueError, match="shape"):
+        resample(np.zeros((3, 1)), None, mean, np.random.default_rng(0))
