@@ -16,10 +16,27 @@ _WHERE = {
     "Candidate": "rung.core.candidate",
     "Evaluation": "rung.core.evaluation",
     **dict.fromkeys(
-        ("init", "check", "plan", "run", "report", "show", "ask", "compare", "list_parts", "doctor"), "rung.cli.commands"
+        ("init", "check", "plan", "run", "report", "show", "ask", "compare", "list_parts", "doctor"),
+        "rung.cli.commands",
     ),
 }
-__all__ = [*_WHERE]  # noqa: PLE0604
+__all__ = [
+    "Candidate",
+    "Evaluation",
+    "Method",
+    "Model",
+    "Task",
+    "ask",
+    "check",
+    "compare",
+    "doctor",
+    "init",
+    "list_parts",
+    "plan",
+    "report",
+    "run",
+    "show",
+]
 
 if TYPE_CHECKING:
     from rung.cli.commands import ask, check, compare, doctor, init, list_parts, plan, report, run, show

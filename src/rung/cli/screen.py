@@ -39,7 +39,9 @@ def show_plan(plan: Plan, language: str = "en") -> None:
         )
     Console().print(table)
     sizes = ", ".join(f"{name} {n}" for name, n in plan.splits.items())
-    Console(stderr=True).print(f"mode {plan.mode}; {sizes}; estimates are from one timed question, before tuning ends early")
+    Console(stderr=True).print(
+        f"mode {plan.mode}; {sizes}; estimates are from one timed question, before tuning ends early"
+    )
 
 
 def _time(seconds: float) -> str:
@@ -80,7 +82,9 @@ class Screen:
             self._bars.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._bars is not None:
             self._bars.stop()
 

@@ -50,7 +50,11 @@ def find(kind: str, name: str) -> Any:
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
         raise UsageError(
-            "E1101", kind=kind, name=name, known=", ".join(sorted(known)), near=f" Did you mean '{near[0]}'?" if near else ""
+            "E1101",
+            kind=kind,
+            name=name,
+            known=", ".join(sorted(known)),
+            near=f" Did you mean '{near[0]}'?" if near else "",
         )
     part = known[name]
     module, _, attribute = part.target.partition(":")

@@ -37,9 +37,9 @@ class Judged:
     """Share of answers that a person judged right; the verdicts are in the file, so nothing is scored anew."""
 
     name = "judged"
-    better: Literal["higher"] = "higher"
+    better: Literal["higher", "lower"] = "higher"
     needs: frozenset[str] = frozenset()
-    parts = ("right",)
+    parts: tuple[str, ...] = ("right",)
 
     def __init__(self, verdicts: Mapping[str, bool]) -> None:
         self._verdicts = verdicts
@@ -137,7 +137,9 @@ def _field(row: Mapping[str, Any], named: str, usual: Sequence[str], path: Path,
 
 
 def _example(key: str, row: Mapping[str, Any], columns: Columns) -> Example:
-    question = next((str(row[name]) for name in ((columns.question,) if columns.question else QUESTION) if row.get(name)), key)
+    question = next(
+        (str(row[name]) for name in ((columns.question,) if columns.question else QUESTION) if row.get(name)), key
+    )
     names = (columns.reference,) if columns.reference else REFERENCE
     found = next((row[name] for name in names if row.get(name) is not None and name != columns.label), None)
     references = tuple(map(str, found)) if isinstance(found, list) else (str(found),) if found is not None else ()
@@ -162,7 +164,9 @@ def _write(
 ) -> None:
     split = Split(name="test", ids=tuple(e.id for e in examples), hash=hash_json([e.hash for e in examples]))
     write_text(run.path / "examples.jsonl", "".join(_line(example) for example in examples))
-    run.write_splits({"schema_version": 1, "official": True, "seed": 0, "splits": {"test": split.model_dump(mode="json")}})
+    run.write_splits(
+        {"schema_version": 1, "official": True, "seed": 0, "splits": {"test": split.model_dump(mode="json")}}
+    )
     cells, contenders = [], []
     metric: Metric | None = None
     for recording in recordings:

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rung.core.evaluation import Evaluation, Metric, parts_matrix
 from rung.core.hashing import seed_from
 from rung.core.task import Task
 from rung.experiment.evaluate import number
-from rung.experiment.wording import would_change, why
+from rung.experiment.wording import why, would_change
 from rung.stats.bootstrap import DRAWS, Draws, resample
 from rung.stats.paired import PairwiseBounds, compare, lower_bounds, mcnemar
 from rung.stats.power import examples_needed, paired_variance, smallest_gap
@@ -85,9 +86,7 @@ def decide(contenders: Sequence[Contender], protocol: Protocol) -> Decision:
     bounds = compare(drawn)
     alpha = ALPHA / max(len(contenders), protocol.planned if protocol.mode == "climb" else 1)
     floors = lower_bounds(drawn, alpha=alpha)
-    standings = [
-        _standing(i, contender, protocol, bounds, float(floors[i])) for i, contender in enumerate(contenders)
-    ]
+    standings = [_standing(i, contender, protocol, bounds, float(floors[i])) for i, contender in enumerate(contenders)]
     able = [i for i, standing in enumerate(standings) if standing.eligible]
     rivals = {i: [j for j in able if j != i] for i in range(len(standings))}
     margin = protocol.task.margin
@@ -116,16 +115,26 @@ def decide(contenders: Sequence[Contender], protocol: Protocol) -> Decision:
         standings=tuple(standings),
         pairs=_pairs(contenders, standings, bounds, protocol),
         reason=Text(en="", zh=""),
-        **_power(contenders, standings, bounds, drawn, able, protocol),
     )
+    decision = decision.model_copy(update=_power(contenders, standings, bounds, drawn, able, protocol))
     return decision.model_copy(update={"reason": why(decision), "would_change": would_change(decision)})
 
 
 def _nothing(protocol: Protocol) -> Decision:
     decision = Decision(
-        mode=protocol.mode, verdict="nothing_to_compare", winner=None, metric=protocol.metric.name,
-        target=protocol.task.target, margin=protocol.task.margin, draws=0, seed=protocol.seed, n=0, groups=0,
-        currency=protocol.prices.currency, standings=(), reason=Text(en="", zh=""),
+        mode=protocol.mode,
+        verdict="nothing_to_compare",
+        winner=None,
+        metric=protocol.metric.name,
+        target=protocol.task.target,
+        margin=protocol.task.margin,
+        draws=0,
+        seed=protocol.seed,
+        n=0,
+        groups=0,
+        currency=protocol.prices.currency,
+        standings=(),
+        reason=Text(en="", zh=""),
     )
     return decision.model_copy(update={"reason": why(decision)})
 
@@ -146,7 +155,7 @@ def _draw(contenders: Sequence[Contender], protocol: Protocol) -> Draws:
     )
     if metric.better == "lower":
         raise ValueError("metrics where lower is better cannot decide yet")
-    missing = np.isnan(parts).any(axis=2)
+    missing: NDArray[np.bool_] = np.asarray(np.isnan(parts).any(axis=2))
     limit = protocol.task.constraints.max_failure_share
     sound = [j for j in range(len(contenders)) if _failure_share(contenders[j], metric) <= limit]
     if sound:
@@ -163,9 +172,7 @@ def _failure_share(contender: Contender, metric: Metric) -> float:
     return summary.failed / max(1, summary.n)
 
 
-def _standing(
-    i: int, contender: Contender, protocol: Protocol, bounds: PairwiseBounds, floor: float
-) -> Standing:
+def _standing(i: int, contender: Contender, protocol: Protocol, bounds: PairwiseBounds, floor: float) -> Standing:
     task, metric, prices = protocol.task, protocol.metric, protocol.prices
     summary = contender.test.summaries[metric.name]
     used, limits = contender.test.resources, task.constraints
@@ -180,9 +187,7 @@ def _standing(
         candidate=contender.outcome.candidate,
         method=contender.outcome.cell.method,
         model=contender.outcome.cell.model,
-        quality=Interval(
-            point=summary.value, low=number(bounds.marginal.low[i]), high=number(bounds.marginal.high[i])
-        ),
+        quality=Interval(point=summary.value, low=number(bounds.marginal.low[i]), high=number(bounds.marginal.high[i])),
         dev=dev,
         scored=summary.scored,
         failed=summary.failed,
@@ -221,9 +226,7 @@ def _choose(standings: Sequence[Standing], protocol: Protocol) -> tuple[int | No
     return None, "unresolved"
 
 
-def _ties(
-    standings: Sequence[Standing], bounds: PairwiseBounds, winner: int | None, able: Sequence[int]
-) -> list[int]:
+def _ties(standings: Sequence[Standing], bounds: PairwiseBounds, winner: int | None, able: Sequence[int]) -> list[int]:
     """Those the test cannot tell from the winner; without a winner, from the best."""
     if winner is None:
         if not able:

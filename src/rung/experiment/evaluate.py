@@ -10,7 +10,17 @@ from typing import Any
 import numpy as np
 
 from rung.core.answer import Opened, answer_many, answer_stream
-from rung.core.evaluation import Answer, Evaluation, EvaluationHeader, Metric, Resources, Row, Score, Summary, parts_matrix
+from rung.core.evaluation import (
+    Answer,
+    Evaluation,
+    EvaluationHeader,
+    Metric,
+    Resources,
+    Row,
+    Score,
+    Summary,
+    parts_matrix,
+)
 from rung.core.hashing import seed_from
 from rung.core.method import Progress, Silent
 from rung.core.task import Example, Split

@@ -18,19 +18,24 @@ from rung.core.answer import Opened, open_candidate
 from rung.core.candidate import Candidate
 from rung.core.errors import BackendError, DataError, InterruptedRun, RungError, UsageError
 from rung.core.evaluation import Evaluation, Metric
+from rung.core.hashing import hash_json
 from rung.core.method import Budget, Progress, Silent
 from rung.core.registry import create
-from rung.core.task import SplitName
-from rung.experiment.decide import Contender, Prices, Protocol as DecisionProtocol, decide
+from rung.core.task import Example, Split, SplitName
+from rung.experiment.decide import Contender, Prices, decide
+from rung.experiment.decide import Protocol as DecisionProtocol
 from rung.experiment.evaluate import Question, evaluate
 from rung.experiment.journal import FileJournal
 from rung.experiment.meter import PeakMemory, Stopwatch
 from rung.experiment.plan import Bench, fit_data, is_trained, make_plan, method_named, open_bench
 from rung.experiment.setup import Prepared, prepare
+from rung.methods.slots import encoder_named, seeded_sample
 from rung.store.atomic import run_lock, write_json, write_text
 from rung.store.records import Cell, Decision, Outcome, Plan
 from rung.store.runs import RunFolder
 
+_SPLITS: tuple[SplitName, ...] = ("dev", "test")
+DEV_QUESTIONS = 300
 _RESERVE = 1.3
 """How much longer than the slowest evaluation so far the coming ones are taken to last."""
 
@@ -120,13 +125,9 @@ def _check_same(run: RunFolder, prepared: Prepared) -> None:
         raise UsageError("E1303", run=run.path)
 
 
-def _start(
-    prepared: Prepared, run: RunFolder, memory: PeakMemory, watcher: Watcher, compare_all: bool
-) -> Session:
+def _start(prepared: Prepared, run: RunFolder, memory: PeakMemory, watcher: Watcher, compare_all: bool) -> Session:
     bench = open_bench(prepared)
-    mode: Literal["compare", "climb"] = (
-        "climb" if prepared.task.target is not None and not compare_all else "compare"
-    )
+    mode: Literal["compare", "climb"] = "climb" if prepared.task.target is not None and not compare_all else "compare"
     metrics = [create("metric", name, task=prepared.task) for name in prepared.task.metrics]
     first = not (run.path / "run.yaml").is_file()
     before = 0.0 if first else float(run.read_run().get("wall_seconds", 0.0))
@@ -205,7 +206,12 @@ def _machine() -> dict[str, Any]:
     import psutil
 
     total = round(psutil.virtual_memory().total / (1 << 30), 1)
-    return {"system": platform.system(), "architecture": platform.machine(), "cores": os.cpu_count(), "memory_gib": total}
+    return {
+        "system": platform.system(),
+        "architecture": platform.machine(),
+        "cores": os.cpu_count(),
+        "memory_gib": total,
+    }
 
 
 def _climb_or_compare(session: Session) -> None:
@@ -320,8 +326,6 @@ def _publish(run: RunFolder, working: Path, candidate: Candidate) -> None:
 
 def _open(session: Session, outcome: Outcome) -> Opened:
     """The candidate on a model that is already there, or on its own where it has an adapter or needs none of ours."""
-    from rung.methods.slots import encoder_named
-
     run = session.run
     candidate = run.read_candidate(outcome.candidate)
     ours = session.bench.of(outcome.cell)
@@ -339,22 +343,29 @@ def _evaluate(session: Session, outcome: Outcome, progress: Progress) -> Contend
     opened = None
     watch = Stopwatch()
     found: dict[SplitName, Evaluation] = {}
-    for split in ("dev", "test"):
+    for split in _SPLITS:
+        frozen, examples = _questions(session.prepared, split)
         kept = session.run.read_evaluation(outcome.candidate, split)
-        frozen = session.prepared.splits[split]  # type: ignore[index]
         if kept is not None and kept.header.split_hash == frozen.hash:
-            found[split] = kept  # type: ignore[index]
+            found[split] = kept
             continue
         if split == "test" and session.mode == "climb" and not _promises(session, found["dev"]):
             return None
         opened = opened or _open(session, outcome)
-        examples = session.prepared.examples[split]
         question = Question(outcome.candidate, outcome.cell.method, opened, frozen, examples)
-        found[split] = evaluate(  # type: ignore[index]
-            session.run, question, session.metrics, progress=progress, memory=session.memory
-        )
+        found[split] = evaluate(session.run, question, session.metrics, progress=progress, memory=session.memory)
     session.slowest = max(session.slowest, watch.seconds)
     return Contender(outcome, found["test"], found["dev"])
+
+
+def _questions(prepared: Prepared, split: SplitName) -> tuple[Split, tuple[Example, ...]]:
+    """All of test; of dev at most a seeded sample, since dev is no evidence and a large one would cost as much as test."""
+    frozen, examples = prepared.splits[split], prepared.examples[split]
+    if split != "dev" or len(examples) <= DEV_QUESTIONS:
+        return frozen, examples
+    sample = seeded_sample(examples, DEV_QUESTIONS, prepared.config.data.seed, "dev evaluation")
+    ids = tuple(example.id for example in sample)
+    return Split(name="dev", ids=ids, hash=hash_json([frozen.hash, ids])), sample
 
 
 def _promises(session: Session, dev: Evaluation) -> bool:
@@ -365,9 +376,7 @@ def _promises(session: Session, dev: Evaluation) -> bool:
 
 def _decide(session: Session, contenders: Sequence[Contender], plan: Plan) -> Decision:
     cost = session.prepared.config.cost
-    prices = Prices(
-        cost.currency, cost.cpu_second_price, cost.gpu_second_price, cost.monthly_volume, cost.months
-    )
+    prices = Prices(cost.currency, cost.cpu_second_price, cost.gpu_second_price, cost.monthly_volume, cost.months)
     protocol = DecisionProtocol(
         task=session.prepared.task,
         metric=session.metrics[0],

@@ -115,9 +115,7 @@ def prepare(task_file: Path) -> Prepared:
         removed = tuple(example.id for example in parts["train"] if example.id not in staying)
         parts["train"] = kept
     labels = sorted({example.references[0] for example in pool if example.references}) if label else ()
-    documents = (
-        read_documents(config.path(config.documents)) if config.documents else DocumentsResult((), (), 0)
-    )
+    documents = read_documents(config.path(config.documents)) if config.documents else DocumentsResult((), (), 0)
     return Prepared(config, to_task(config, labels), splits, parts, documents, reads, duplicates, removed)
 
 

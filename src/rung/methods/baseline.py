@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Literal
 
 from rung.core.candidate import Candidate, OutputSlot, Recipe
 from rung.core.method import Budget, Cost
@@ -13,6 +14,7 @@ from rung.methods.slots import encoder_named, nearest_shots, passages_slot, prom
 from rung.methods.tuning import Setting, best, try_settings
 from rung.models.linear import fit_linear
 
+Head = Literal["majority", "tfidf", "embedding"]
 DEV_LIMIT = 2000
 """A linear head answers thousands of questions in a second, so all of dev decides."""
 
@@ -51,7 +53,7 @@ def _label_settings(fit: FitData, budget: Budget) -> list[Setting]:
     labels = [example.references[0] for example in fit.train]
     output = OutputSlot(choices=fit.task.output.labels, constrain=True)
     settings = []
-    kinds = ["majority"] if len(Counter(labels)) < 2 else ["majority", "tfidf", "embedding"]
+    kinds: tuple[Head, ...] = ("majority",) if len(Counter(labels)) < 2 else ("majority", "tfidf", "embedding")
     for number, kind in enumerate(kinds):
         budget.progress.update(number, len(kinds), f"fitting {kind}")
         ref = fit_linear(
@@ -73,7 +75,9 @@ def _text_settings(fit: FitData) -> list[Setting]:
     settings = []
     if fit.train:
         ref = extractive(mode="nearest_answer").ref
-        settings.append(Setting({"answer": "nearest question"}, _candidate(fit, ref, output, shots=nearest_shots(fit, 1))))
+        settings.append(
+            Setting({"answer": "nearest question"}, _candidate(fit, ref, output, shots=nearest_shots(fit, 1)))
+        )
     if fit.documents:
         ref = extractive(mode="best_sentence", encoder=fit.encoder).ref
         retriever = passages_slot(fit, Recipe(encoder=fit.encoder, k=1))

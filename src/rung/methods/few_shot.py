@@ -6,6 +6,7 @@ from rung.core.candidate import Candidate, ShotExample, ShotsSlot
 from rung.core.method import Budget, Cost
 from rung.core.model import Model
 from rung.core.task import FitData
+from rung.methods.calibrate import calibrate
 from rung.methods.estimate import answering_cost
 from rung.methods.slots import Layout, nearest_shots, new_candidate, prompt_slot, seeded_sample
 from rung.methods.tuning import Setting, best, dev_sample, try_settings
@@ -36,7 +37,7 @@ class FewShot:
         more = [_setting(fit, model, "nearest", k, layout) for k in NEAREST[1:]]
         more.append(_setting(fit, model, "fixed", FIXED, layout))
         tried += try_settings(fit, model, budget, more)
-        return best(tried).candidate
+        return calibrate(fit, model, budget, best(tried).candidate)
 
 
 def _setting(fit: FitData, model: Model, mode: str, k: int, layout: Layout) -> Setting:

@@ -8,9 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from rung.core.answer import Item
 from rung.core.candidate import Candidate, OutputSlot, PromptSlot, Recipe, RetrieverSlot, ShotsSlot, StepRef
 from rung.core.model import Encoder, Model
-from rung.core.answer import Item
 from rung.core.registry import create
 from rung.core.task import Example, FitData, Task
 from rung.retrieval.chunk import chunk_documents
@@ -60,7 +60,9 @@ def output_slot(task: Task, model: Model) -> OutputSlot:
     spec = task.output
     if spec.kind == "label":
         constrain = model.capabilities.choices
-        steps = [] if constrain else [_step("strip_marks"), _step("first_line"), _step("match_label", labels=spec.labels)]
+        steps = (
+            [] if constrain else [_step("strip_marks"), _step("first_line"), _step("match_label", labels=spec.labels)]
+        )
         return OutputSlot(choices=spec.labels, constrain=constrain, max_tokens=spec.max_tokens, steps=tuple(steps))
     if spec.kind == "json":
         steps = [_step("json", schema=spec.json_schema)]

@@ -83,7 +83,9 @@ def _try(
         answers += [answer for _, _, answer in part]
         budget.progress.update(len(answers), len(examples), f"trying {label}")
     failed = sum(answer.failure is not None for answer in answers)
-    return Trial(setting.name, score_of(metric, examples, answers), len(examples), time.perf_counter() - started, failed)
+    return Trial(
+        setting.name, score_of(metric, examples, answers), len(examples), time.perf_counter() - started, failed
+    )
 
 
 def best(tried: Sequence[tuple[Setting, Trial]]) -> Setting:

@@ -8,13 +8,14 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from rung.core.candidate import AdapterSlot
 from rung.core.errors import BackendError
 from rung.core.model import Capabilities, Completion, Encoder, Failure, ModelRef, Request
+from rung.core.registry import create
 from rung.core.task import Passage
 from rung.models.encoder_local import reopen_encoder
 from rung.text.sentences import LIST_MARK, sentences
@@ -22,7 +23,7 @@ from rung.text.tokens import search_tokens
 
 Mode = Literal["nearest_answer", "best_sentence"]
 MODES = ("nearest_answer", "best_sentence")
-_MARK = re.compile(rf"\s*(?:{LIST_MARK}|#{{1,6}}\s)\s*")
+_MARK = re.compile(rf"\A(?:{LIST_MARK}|#{{1,6}}\s)\s*")
 
 
 class ExtractiveModel:
@@ -31,15 +32,19 @@ class ExtractiveModel:
     'nearest_answer': the answer of the last shot, which is the nearest. 'best_sentence': the sentence of the shown
     passages that matches the query best, by the encoder's cosine, or by shared terms without an encoder. Without shots or
     sentences the answer is a failure of kind `empty`.
+
+    `encoder`: its registry name; pass `loaded` to share one already loaded. Raises BackendError E3220 for an unknown mode.
     """
 
-    def __init__(self, ref: ModelRef, *, encoder: Encoder | None = None) -> None:
-        mode = ref.options.get("mode")
+    def __init__(self, mode: Mode = "nearest_answer", *, encoder: str = "", loaded: Encoder | None = None) -> None:
         if mode not in MODES:
             raise BackendError("E3220", mode=mode, known=", ".join(MODES))
-        self.ref = ref
+        if encoder and loaded is None:
+            loaded = create("encoder", encoder)
+        options = {"mode": mode} | ({"encoder": encoder, "encoder_id": loaded.id} if loaded else {})
+        self.ref = ModelRef(kind="extractive", id=f"extractive-{mode}", engine="rung", options=options)
         self.capabilities = Capabilities(language_model=False)
-        self._encoder = encoder
+        self._encoder = loaded
         self._answers = _nearest if mode == "nearest_answer" else self._best
 
     @classmethod
@@ -51,16 +56,15 @@ class ExtractiveModel:
         folder: Path | None = None,
         encoder: Encoder | None = None,
     ) -> ExtractiveModel:
-        """From a record made by `extractive_ref`. Pass `encoder` to share one already loaded; it must be the recorded one.
+        """Rebuild from a record. Pass `encoder` to share one already loaded; it must be the recorded one.
 
         Raises BackendError E3206 when the encoder has changed, E3212 for an adapter, E3220 for an unknown mode.
         """
         if adapter is not None:
             raise BackendError("E3212", kind=ref.kind)
-        name = ref.options.get("encoder")
-        if not name:
-            return cls(ref)
-        return cls(ref, encoder=reopen_encoder(name, ref.options["encoder_id"], encoder))
+        mode, name = ref.options.get("mode", ""), ref.options.get("encoder", "")
+        loaded = reopen_encoder(name, ref.options["encoder_id"], encoder) if name else None
+        return cls(mode, encoder=name, loaded=loaded)
 
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
         """One answer a request, in order; `seconds` is an equal share of the time all took."""
@@ -85,14 +89,6 @@ class ExtractiveModel:
         if self._encoder is None:
             return [_best_by_terms(query, texts) for query, texts in zip(queries, shown, strict=True)]
         return _best_by_cosine(queries, shown, self._encoder)
-
-
-def extractive_ref(mode: Mode, *, encoder_name: str = "", encoder: Encoder | None = None) -> ModelRef:
-    """The record of an extractive model; 'best_sentence' compares by terms when no encoder is given."""
-    options: dict[str, Any] = {"mode": mode}
-    if encoder is not None:
-        options |= {"encoder": encoder_name, "encoder_id": encoder.id}
-    return ModelRef(kind="extractive", id=f"extractive-{mode}", engine="rung", options=options)
 
 
 def _nearest(requests: Sequence[Request]) -> list[str]:

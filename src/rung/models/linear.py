@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,14 +23,13 @@ from rung.core.model import Capabilities, Completion, Encoder, Failure, ModelRef
 from rung.models.encoder_local import reopen_encoder
 from rung.models.tfidf import fit_tfidf, restore_tfidf
 
-Kind = Literal["majority", "tfidf", "embedding"]
 Features = Callable[[Sequence[str]], Any]
 """Texts to a matrix [n, d], dense or sparse."""
 
 UNKNOWN = -1e9
 """Log-probability of a choice that the head was never shown."""
 STRENGTH = {"majority": 1.0, "tfidf": 10.0, "embedding": 20.0}
-"""Default C. Unit vectors of 384 dimensions have small entries and need large weights."""
+"""Kinds of head, and the default C of each. Unit vectors of 384 dimensions have small entries and need large weights."""
 _TOLERANCE = {"tfidf": 3e-4, "embedding": 1e-4}
 _MOST_STEPS = 1000
 _MOST_WEIGHTS = 6_000_000
@@ -126,7 +125,7 @@ class LinearModel:
 
 
 def fit_linear(
-    kind: Kind,
+    kind: str,
     texts: Sequence[str],
     labels: Sequence[str],
     *,
@@ -144,8 +143,8 @@ def fit_linear(
     Writes `linear-<kind>.safetensors` and `linear-<kind>.json`, over those of an earlier fit. `options["converged"]` tells
     whether the solver came to rest. Raises DataError E2710 when there is nothing to count in the texts.
     """
-    if not texts or len(texts) != len(labels):
-        raise ValueError(f"{len(texts)} texts and {len(labels)} labels")
+    if kind not in STRENGTH or not texts or len(texts) != len(labels):
+        raise ValueError(f"kind {kind!r} of {tuple(STRENGTH)}, {len(texts)} texts and {len(labels)} labels")
     strength = STRENGTH[kind] if C is None else C
     settings: dict[str, Any] = {"kind": kind, "labels": sorted(set(labels)), "C": strength, "rows": len(texts)}
     arrays: dict[str, NDArray[np.float32]] = {}
@@ -185,7 +184,7 @@ def _shares(labels: Sequence[str]) -> _Head:
     return _Head(tuple(names.tolist()), np.zeros((len(names), 0), np.float32), bias)
 
 
-def _regression(kind: Kind, features: Any, labels: Sequence[str], strength: float, seed: int) -> _Head:
+def _regression(kind: str, features: Any, labels: Sequence[str], strength: float, seed: int) -> _Head:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 

@@ -150,7 +150,9 @@ class TransformersModel:
             ids, _ = self.encode(request)
             room = self.capabilities.context_tokens
             if room and len(ids) + request.max_tokens > room:
-                message = f"{len(ids)} prompt tokens and {request.max_tokens} for the answer exceed the context of {room}"
+                message = (
+                    f"{len(ids)} prompt tokens and {request.max_tokens} for the answer exceed the context of {room}"
+                )
                 out[i] = Completion(failure=Failure("too_long", message), finish="error", tokens_in=len(ids))
             else:
                 prompts[i] = ids
@@ -269,7 +271,7 @@ def _precision(precision: str, device: str) -> str:
         return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
     # Emulated bf16 is slower than fp32, so it is chosen only where the processor has the instructions.
     capable = torch.cpu._is_avx512_bf16_supported() if hasattr(torch.cpu, "_is_avx512_bf16_supported") else False
-    return "bf16" if capable or torch.backends.mkldnn.is_available() and _arm_bf16() else "fp32"
+    return "bf16" if capable or (torch.backends.mkldnn.is_available() and _arm_bf16()) else "fp32"
 
 
 def _arm_bf16() -> bool:
@@ -318,9 +320,13 @@ def _load(place: str, precision: str, device: str, revision: str) -> Loaded:
 
 
 def _merge(module: Any, adapter: Path) -> Any:
+    import warnings
+
     from peft import PeftModel
 
-    return PeftModel.from_pretrained(module, adapter, use_safetensors=True).merge_and_unload().eval()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=FutureWarning, message=".*is_gradient_checkpointing.*")
+        return PeftModel.from_pretrained(module, adapter, use_safetensors=True).merge_and_unload().eval()
 
 
 def _weights_of(id: str, folder: Path) -> WeightsRef | None:

@@ -11,13 +11,15 @@ from rung.report.curves import Curves, draw_curves
 from rung.report.ladder import Ladder, Line
 from rung.report.numbers import Numbers
 from rung.report.pencil import SIZE, altair, axis_looks, points, reserve, rows, target_line, thin_line, title, word
-from rung.report.placing import Box, Dot, place_labels
+from rung.report.placing import Box, Dot, place_labels, text_width
 from rung.report.svg import TOKENS, to_svg
-from rung.report.text import clean, clip, width
+from rung.report.text import clean, clip
 from rung.report.words import Words
 
 LONGEST = 34
 """Characters of a name in a picture; the table below it has the whole of it."""
+NARROW_NAME = 125.0
+"""Pixels of the longest name that labels a point on a narrow page."""
 _IMPORTANCE = {"winner": 0, "tied": 1, "other": 2}
 
 
@@ -63,12 +65,26 @@ class Artist:
         if len({_cost(line) for line in lines}) < 2:
             return None
         lines = sorted(lines, key=lambda line: _IMPORTANCE[line.place])
-        return Picture(self._cost(lines, 720, 400, margin=130), self._cost(lines, 214, 350, margin=78))
+        margin = min(230, max(130, round(max(text_width(_short(line)) for line in lines)) + 20))
+        narrow_margin = 24 if self.numbered and self.target is None else 78
+        return Picture(
+            wide=self._plane(lines, 850 - margin, 400, margin=margin),
+            narrow=self._plane(lines, 292 - narrow_margin, 350, margin=narrow_margin, numbered=self.numbered),
+        )
 
-    def _cost(self, lines: list[Line], across: int, down: int, *, margin: int) -> str:
-        """`margin`: room for labels to the right of the plot."""
+    @property
+    def numbered(self) -> bool:
+        """Whether a narrow page has no room for names at the points, so that numbers stand for them."""
+        return any(text_width(_short(line)) > NARROW_NAME for line in self.ladder.tested)
+
+    def _number(self, line: Line) -> int:
+        return self.ladder.tested.index(line) + 1
+
+    def _plane(self, lines: list[Line], across: int, down: int, *, margin: int, numbered: bool = False) -> str:
+        """`margin`: room for labels to the right of the plot. `numbered`: numbers for names, as in the other picture."""
         alt = altair()
-        low, high = self._range(lines)
+        drawn = [self._row(line) for line in lines]
+        low, high = self._range(drawn)
         costs = cost_axis([_cost(line) for line in lines], min(8, across // 50))
         x_scale = alt.Scale(
             type="log" if costs.log else "linear", domain=[costs.low, costs.high], nice=False, zero=False
@@ -85,14 +101,14 @@ class Artist:
         def height(quality: float) -> float:
             return down * (high - quality) / (high - low)
 
-        drawn = [self._row(line) | {"cost": costs.put(_cost(line))} for line in lines]
+        drawn = [row | {"cost": costs.put(_cost(line))} for line, row in zip(lines, drawn, strict=True)]
         dots = [
             Dot(
-                costs.share(_cost(line)) * across,
-                height(row["point"]),
-                height(row["high"]),
-                height(row["low"]),
-                row["name"],
+                x=costs.share(_cost(line)) * across,
+                y=height(row["point"]),
+                top=height(row["high"]),
+                bottom=height(row["low"]),
+                label=str(self._number(line)) if numbered else row["name"],
             )
             for line, row in zip(lines, drawn, strict=True)
         ]
@@ -111,10 +127,11 @@ class Artist:
         span = data.mark_rule(strokeWidth=3, strokeCap="round", opacity=0.45)
         y = alt.Y("low:Q", scale=y_scale, axis=self._quality_axis(low, high))
         layers.append(span.encode(x=x, y=y, y2="high:Q", color=alt.Color("color:N", scale=None, legend=None)))
-        layers.append(points(data).encode(x=x, y=alt.Y("point:Q", scale=y_scale)))
         for row, dot, spot in zip(drawn, dots, spots, strict=True):
             won = row["place"] == "winner"
             layers += word(dot.label, spot.x, spot.y, align=spot.align, color="winner" if won else "ink", strong=won)
+        # Points come last: a halo must never hide one.
+        layers.append(points(data).encode(x=x, y=alt.Y("point:Q", scale=y_scale)))
         named = self.words("axis.quality", metric=self.words.metric(self.ladder.metric))
         return to_svg(alt.layer(*layers).properties(width=across, height=down, title=title(named)))
 
@@ -123,35 +140,49 @@ class Artist:
         lines = [line for line in self.ladder.tested if line.quality.point is not None]
         if not lines:
             return None
-        return Picture(
-            wide=self._intervals(lines, across=420, step=34, above=False),
-            narrow=self._intervals(lines, across=312, step=50, above=True),
-        )
+        return Picture(self._beside(lines, across=420, step=34), self._above(lines, across=312))
 
-    def _intervals(self, lines: list[Line], *, across: int, step: int, above: bool) -> str:
-        """`above`: names and numbers stand over the intervals instead of beside them, for a narrow page."""
-        alt = altair()
-        low, high = self._range(lines)
-        drawn = [self._row(line) | {"order": i + 0.5 + 0.2 * above} for i, line in enumerate(lines)]
-        scale = alt.Scale(domain=[low, high], nice=False, zero=False)
-        y = alt.Y("order:Q", axis=None, scale=alt.Scale(domain=[len(drawn), 0], nice=False, zero=False))
-        names = max(width(row["name"]) for row in drawn) * SIZE * 0.58
-        said = max(width(row["said"]) for row in drawn) * SIZE * 0.58
-        layers = [reserve(-4, across + 4) if above else reserve(-names - 14, across + 14 + said)]
-        if self.target is not None:
-            layers.append(target_line(x=alt.XDatum(self.target * self.factor, scale=scale)))
-        data = rows(drawn)
-        x = alt.X("low:Q", scale=scale, axis=self._quality_axis(low, high, named=True))
-        span = data.mark_rule(strokeWidth=4, strokeCap="round", opacity=0.45)
-        layers.append(span.encode(x=x, x2="high:Q", y=y, color=alt.Color("color:N", scale=None, legend=None)))
-        layers.append(points(data).encode(x=alt.X("point:Q", scale=scale), y=y))
+    def _beside(self, lines: list[Line], *, across: int, step: int) -> str:
+        """Names to the left and numbers to the right of the intervals."""
+        drawn = [self._row(line) | {"at": i + 0.5} for i, line in enumerate(lines)]
+        names, said = (max(text_width(row[key]) for row in drawn) for key in ("name", "said"))
+        layers = [reserve(-names - 14, across + 14 + said), *self._spans(drawn, rows_high=len(drawn))]
         for i, row in enumerate(drawn):
-            at = step * (i + (0.36 if above else 0.5))
-            won = row["place"] == "winner"
-            layers += word(row["name"], 2 if above else -14, at, align="left" if above else "right", strong=won)
-            left = across - 2 if above else across + 14
-            layers += word(row["said"], left, at, align="right" if above else "left", color="muted")
-        return to_svg(alt.layer(*layers).properties(width=across, height=step * len(drawn)))
+            at = step * (i + 0.5)
+            layers += word(row["name"], -14, at, align="right", strong=row["place"] == "winner")
+            layers += word(row["said"], across + 14, at, color="muted")
+        return to_svg(altair().layer(*layers).properties(width=across, height=step * len(drawn)))
+
+    def _above(self, lines: list[Line], *, across: int) -> str:
+        """Names and numbers over the intervals, for a narrow page; long names have a line of their own."""
+        step, at = (66, 0.79) if self.numbered else (50, 0.7)
+        drawn = [self._row(line) | {"at": i + at} for i, line in enumerate(lines)]
+        layers = [reserve(-4, across + 4), *self._spans(drawn, rows_high=len(drawn))]
+        for i, (line, row) in enumerate(zip(lines, drawn, strict=True)):
+            won, top = row["place"] == "winner", step * i + 18
+            if self.numbered:
+                layers += word(f"{self._number(line)}. {row['name']}", 2, top, strong=won)
+                layers += word(row["said"], 2, top + 17, color="muted")
+            else:
+                layers += word(row["name"], 2, top, strong=won)
+                layers += word(row["said"], across - 2, top, align="right", color="muted")
+        return to_svg(altair().layer(*layers).properties(width=across, height=step * len(drawn)))
+
+    def _spans(self, drawn: list[dict[str, Any]], *, rows_high: int) -> list[Any]:
+        """Horizontal intervals with their points at heights `at`, counted in rows, and the target."""
+        alt = altair()
+        low, high = self._range(drawn)
+        scale = alt.Scale(domain=[low, high], nice=False, zero=False)
+        y = alt.Y("at:Q", axis=None, scale=alt.Scale(domain=[rows_high, 0], nice=False, zero=False))
+        x = alt.X("low:Q", scale=scale, axis=self._quality_axis(low, high, named=True))
+        data = rows(drawn)
+        span = data.mark_rule(strokeWidth=4, strokeCap="round", opacity=0.45)
+        target = [] if self.target is None else [target_line(x=alt.XDatum(self.target * self.factor, scale=scale))]
+        return [
+            *target,
+            span.encode(x=x, x2="high:Q", y=y, color=alt.Color("color:N", scale=None, legend=None)),
+            points(data).encode(x=alt.X("point:Q", scale=scale), y=y),
+        ]
 
     def _row(self, line: Line) -> dict[str, Any]:
         """What a mark needs of a line; an interval that is not known is as long as its point."""
@@ -159,7 +190,7 @@ class Artist:
         point = (q.point or 0.0) * self.factor
         color = TOKENS["other" if line.place == "other" else "winner"]
         return {
-            "name": clip(clean(line.name), LONGEST),
+            "name": _short(line),
             "said": clean(self.numbers.quality(q, self.ladder.metric)),
             "point": point,
             "low": point if q.low is None else q.low * self.factor,
@@ -169,11 +200,11 @@ class Artist:
             "fill": TOKENS["paper"] if line.place == "tied" else color,
         }
 
-    def _range(self, lines: Sequence[Line]) -> tuple[float, float]:
+    def _range(self, drawn: Sequence[dict[str, Any]]) -> tuple[float, float]:
         """Ends of the quality axis: all intervals and the target, with some air."""
-        ends = [v for line in lines for v in (line.quality.low, line.quality.point, line.quality.high) if v is not None]
-        ends += [self.target] if self.target is not None else []
-        low, high = min(ends) * self.factor, max(ends) * self.factor
+        ends = [row[key] for row in drawn for key in ("low", "high")]
+        ends += [self.target * self.factor] if self.target is not None else []
+        low, high = min(ends), max(ends)
         air = 0.07 * (high - low) or 0.05 * (abs(high) or 1.0)
         if self.numbers.share(self.ladder.metric):
             # A share ends at 0 and 100, but a mark on the very edge would be cut in half.
@@ -188,6 +219,10 @@ class Artist:
             labelExpr=f"format(datum.value, '~g') + '{self.numbers.unit(self.ladder.metric)}'",
             **axis_looks(),
         )
+
+
+def _short(line: Line) -> str:
+    return clip(clean(line.name), LONGEST)
 
 
 def _cost(line: Line) -> float:

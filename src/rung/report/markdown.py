@@ -32,7 +32,7 @@ def render_markdown(reading: Reading, words: Words) -> str:
     say = Speaker(reading, ladder, words, numbers)
     parts = [
         f"# {escape(say.verdict())}",
-        f"**{escape(reading.task.name)}** · {escape(str(reading.record.get('created', '')))} · "
+        f"**{escape(reading.task.name)}** · {escape(say.when(str(reading.record.get('created', ''))))} · "
         + escape(words("page.run", id=reading.record.get("id", reading.run.path.name))),
         escape(say.reason()),
         *_winner(say),
@@ -89,7 +89,7 @@ def _row(line: Line, say: Speaker) -> list[str]:
         say.numbers.money(line.standing.cost_per_1000 if line.standing else None),
         " / ".join(say.latency(line)),
         " · ".join(say.training(line)),
-        "; ".join(remarks),
+        ("；" if say.words.language == "zh" else "; ").join(remarks),
     ]
 
 
@@ -103,7 +103,7 @@ def _pairs(say: Speaker) -> list[str]:
     if decision is None:
         return []
     with_winner, others = pairs_by_weight(say.reading)
-    told = [say.pair(pair, decision).sentence for pair in [*with_winner, *others]]
+    told = [say.pair(pair, decision).sentence for pair in with_winner or others]
     return [*_list(say.words("pairs.title"), told), *(escape(text) for text in say.sharpness())]
 
 

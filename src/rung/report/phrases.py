@@ -161,7 +161,7 @@ class Speaker:
         """A candidate's filled slots, in the order in which a question meets them."""
         model = candidate.model
         parts = [" ".join(part for part in (model.id, model.engine, model.precision) if part)]
-        if candidate.prompt.phrasing:
+        if candidate.prompt.phrasing != "plain":
             parts.append(self.words("made.prompt", phrasing=candidate.prompt.phrasing))
         if candidate.shots:
             parts.append(self.words(f"made.shots_{candidate.shots.mode}", k=candidate.shots.k))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
+from rung.report.pencil import SIZE, Align
 from rung.report.text import width
 
-Align = Literal["left", "center", "right"]
 GAP = 9.0
 LINE = 15.0
 FAR = 26.0
@@ -57,24 +56,29 @@ class Spot:
     far: bool
 
 
-def place_labels(dots: Sequence[Dot], room: Box, *, size: float = 12.0, blocked: Sequence[Box] = ()) -> list[Spot]:
-    """A spot for every label, greedily in the order given (the most important first), each at its cheapest free place.
+def place_labels(dots: Sequence[Dot], room: Box, *, size: float = SIZE, blocked: Sequence[Box] = ()) -> list[Spot]:
+    """A spot for every label: each takes its cheapest place in turn, and then twice more with all others in view.
 
-    A place costs the area it hides of other things and of the outside of `room`, and a little for its distance.
+    A place costs the area that it hides of other labels and points (much), of intervals (little: text has a halo), what sticks
+    out of `room`, and its distance.
     """
-    taken = [*blocked]
-    for dot in dots:
-        taken += [Box(dot.x - 6, dot.y - 6, dot.x + 6, dot.y + 6), Box(dot.x - 2, dot.top, dot.x + 2, dot.bottom)]
-    spots = []
-    for dot in dots:
-        best = min(_places(dot, size), key=lambda spot: _cost(spot, dot, taken, room))
-        taken.append(best.box)
-        spots.append(best)
-    return spots
+    points = [Box(dot.x - 7, dot.y - 7, dot.x + 7, dot.y + 7) for dot in dots]
+    bars = [Box(dot.x - 2, dot.top, dot.x + 2, dot.bottom) for dot in dots]
+    spots: dict[int, Spot] = {}
+    for _ in range(3):
+        for i, dot in enumerate(dots):
+            hard = [*points, *blocked, *(spot.box for j, spot in spots.items() if j != i)]
+            spots[i] = min(_places(dot, size), key=lambda spot: _cost(spot, dot, hard, bars, room))
+    return [spots[i] for i in range(len(dots))]
+
+
+def text_width(text: str, size: float = SIZE) -> float:
+    """Pixels that a text takes in a common sans-serif font, on the generous side."""
+    return width(text) * size * 0.58
 
 
 def _places(dot: Dot, size: float) -> Iterator[Spot]:
-    long = width(dot.label) * size * 0.56
+    long = text_width(dot.label, size)
     for step in range(16):
         for down in {step * LINE / 2, -step * LINE / 2}:
             for align in ("left", "right"):
@@ -88,9 +92,10 @@ def _places(dot: Dot, size: float) -> Iterator[Spot]:
         yield Spot(dot.x, y, "center", box, False)
 
 
-def _cost(spot: Spot, dot: Dot, taken: Sequence[Box], room: Box) -> float:
-    hidden = sum(spot.box.overlap(other) for other in taken)
+def _cost(spot: Spot, dot: Dot, hard: Sequence[Box], bars: Sequence[Box], room: Box) -> float:
+    hidden = sum(spot.box.overlap(other) for other in hard)
+    crossed = sum(spot.box.overlap(other) for other in bars)
     outside = spot.box.area - spot.box.overlap(room)
     away = abs(spot.y - dot.y) if spot.align != "center" else 12.0
     # On equal terms to the right of its point, where reading goes on.
-    return 40.0 * hidden + 80.0 * outside + 6.0 * away + (8.0 if spot.align == "right" else 0.0)
+    return 60.0 * hidden + 4.0 * crossed + 80.0 * outside + 6.0 * away + (8.0 if spot.align == "right" else 0.0)

@@ -57,7 +57,7 @@ def reading(path: Path) -> Iterator[None]:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise DataError("E2951", path=path, reason=f"{place}: {first['msg']}") from error
-    except (yaml.YAMLError, ValueError, KeyError, TypeError) as error:
+    except (yaml.YAMLError, OSError, ValueError, KeyError, TypeError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise DataError("E2950", path=path, reason=reason) from error
 

@@ -16,10 +16,10 @@ from rung.text.sentences import Span, sentences
 
 _LONGEST_NAME = 120
 _LONG_WORD = 12
-_PIECE = re.compile(rf"(?P<cjk>[{CJK}])|[^\W{CJK}]+")
-_CHARACTER_OR_WORD = re.compile(rf"[{CJK}]|[^\s{CJK}]{{1,{4 * _LONG_WORD}}}")
+_PIECE = re.compile(rf"(?P<cjk>[{CJK}]+)|(?P<letters>[^\W{CJK}]+)|[^\w\s]+")
 _LEAST = 4
 """Words that the longest uncut run of letters counts for."""
+_SLICE = re.compile(rf"[{CJK}]|[^\W{CJK}]{{1,{_LEAST * _LONG_WORD}}}|[^\w\s]{{1,{_LEAST * _LONG_WORD}}}")
 _SMALL = 1 / 3
 """A passage is small below this share of `chunk_words`: it then takes in what follows, even in part."""
 
@@ -69,8 +69,17 @@ def chunk_documents(documents: Sequence[Document], chunk_words: int, overlap: in
 
 
 def count_words(text: str) -> float:
-    """Length of a text in words: a CJK character is half a word, and a run of letters one word for every twelve."""
-    return sum(0.5 if piece["cjk"] else math.ceil(len(piece.group()) / _LONG_WORD) for piece in _PIECE.finditer(text))
+    """Length of a text in words: two CJK characters, a word of up to twelve letters, twelve letters of a longer one.
+
+    Marks count where twelve or more stand together, so that no passage is a long line of dots.
+    """
+    total = 0.0
+    for piece in _PIECE.finditer(text):
+        length = len(piece.group())
+        total += (
+            length / 2 if piece["cjk"] else math.ceil(length / _LONG_WORD) if piece["letters"] else length // _LONG_WORD
+        )
+    return total
 
 
 def _passages(document: Document, limit: int, overlap: int) -> Iterator[_Passage]:
@@ -92,7 +101,8 @@ def _neighbours(text: str, sections: Sequence[Section], limit: int) -> Iterator[
     for section in sections:
         if group:
             first = group[0]
-            same_parent = section.path[: len(first.path) - 1] == first.path[:-1]
+            parent = first.path[:-1]
+            same_parent = section.path[: len(parent)] == parent
             so_far = count_words(text[first.span.start : group[-1].span.end])
             together = count_words(text[first.span.start : section.span.end])
             if same_parent and so_far < limit * _SMALL and together <= limit:
@@ -159,7 +169,7 @@ def _units(text: str, block: Block, limit: int) -> list[_Unit]:
 def _slices(text: str, span: Span, limit: int, header: str) -> Iterator[_Unit]:
     """A span too long for a passage, cut between words or characters."""
     start, end, words = span.start, span.start, 0.0
-    for piece in _CHARACTER_OR_WORD.finditer(text, span.start, span.end):
+    for piece in _SLICE.finditer(text, span.start, span.end):
         size = count_words(piece.group())
         if words + size > limit:
             yield _Unit(Span(start, end), words, header)

@@ -148,4 +148,4 @@ def _ranked(scores: NDArray[np.float32], masks: Sequence[Sequence[int]], k: int)
 
 def _line(item: Item) -> str:
     row = {"id": item.id, "text": item.text, "payload": item.payload}
-    return json.dumps(row, ensure_ascii=False, sort_keys=True, default=dict)
+    return json.dumps(row, ensure_ascii=False, default=dict)

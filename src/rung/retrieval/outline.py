@@ -11,14 +11,15 @@ from rung.text.sentences import LIST_MARK, Span, trim
 
 Kind = Literal["text", "list", "table", "code"]
 
-_HEADING = re.compile(r"\s{0,3}(#{1,6})\s+(.*?)(?:\s+#+)?\s*$")
-_UNDERLINE = re.compile(r"\s{0,3}(={3,}|-{3,})\s*$")
-_RULE = re.compile(r"\s{0,3}(?:-{3,}|\*{3,}|_{3,})\s*$")
-_CHAPTER = re.compile(r"\s*第[一二三四五六七八九十百千零〇\d]{1,7}([编編部篇章节節])分?(?:[\s:：]\s*\S.{0,40})?\s*$")
+# Lines come without white space at their ends.
+_HEADING = re.compile(r"(#{1,6})\s+(?=\S)")
+_UNDERLINE = re.compile(r"(={3,}|-{3,})$")
+_RULE = re.compile(r"(?:-{3,}|\*{3,}|_{3,})$")
+_CHAPTER = re.compile(r"第[一二三四五六七八九十百千零〇\d]{1,7}([编編部篇章节節])分?(?:[\s:：]\s*\S.{0,40})?$")
 _CHAPTER_LEVEL = {"编": 1, "編": 1, "部": 1, "篇": 1, "章": 2, "节": 3, "節": 3}
-_FENCE = re.compile(r"\s*(```|~~~)")
-_ROW = re.compile(r"\s*\|.*\|\s*$")
-_ITEM = re.compile(rf"\s*{LIST_MARK}")
+_FENCE = re.compile(r"```|~~~")
+_ROW = re.compile(r"\|.*\|$")
+_ITEM = re.compile(LIST_MARK)
 
 
 @dataclass(slots=True)
@@ -60,28 +61,22 @@ def outline(text: str) -> list[Section]:
     text nor further headings, is a section of its own whose only block is the heading, so that no word is lost.
     """
     sections: list[Section] = [Section(())]
+    open_headings: list[Section] = []
     for piece in _pieces(text):
         if isinstance(piece, Block):
             sections[-1].blocks.append(piece)
             continue
-        path = (*(above.path[-1] for above in _ancestors(sections, piece.level)), piece.name.of(text))
+        while open_headings and open_headings[-1].level >= piece.level:
+            open_headings.pop()
+        path = (*(section.path[-1] for section in open_headings), piece.name.of(text))
         sections.append(Section(path, piece.level, piece.name))
+        open_headings.append(sections[-1])
     found = []
     for section, following in zip(sections, [*sections[1:], None], strict=True):
         if section.blocks:
             found.append(section)
         elif section.heading and (following is None or following.level <= section.level):
             found.append(Section(section.path[:-1], section.level, None, [Block("text", [section.heading])]))
-    return found
-
-
-def _ancestors(sections: list[Section], level: int) -> list[Section]:
-    """The open headings above a new one of a level, outermost first."""
-    found: list[Section] = []
-    for section in reversed(sections[1:]):
-        if section.level < level:
-            found.insert(0, section)
-            level = section.level
     return found
 
 
@@ -93,14 +88,15 @@ def _pieces(text: str) -> Iterator[Block | _Heading]:
         words = line.of(text)
         if fence:
             assert block is not None
-            block.parts.append(line)
-            if words.strip().startswith(fence):
+            if words:
+                block.parts.append(line)
+            if words.startswith(fence):
                 yield block
                 block, fence = None, ""
             continue
         heading = _heading(text, line, block)
         opening = _FENCE.match(words)
-        if heading is not None or opening or not words.strip() or _RULE.match(words):
+        if heading is not None or opening or not words or _RULE.match(words):
             # An underline turns the line above it into the heading.
             if block is not None and not (heading and heading.name == block.span):
                 yield block
@@ -108,7 +104,7 @@ def _pieces(text: str) -> Iterator[Block | _Heading]:
             if heading is not None:
                 yield heading
             elif opening:
-                block, fence = Block("code", [line]), opening.group(1)
+                block, fence = Block("code", [line]), opening.group()
             continue
         kind: Kind = "table" if _ROW.match(words) else "list" if _ITEM.match(words) else "text"
         if block is not None and kind == "text" and block.kind == "list":
@@ -126,8 +122,14 @@ def _pieces(text: str) -> Iterator[Block | _Heading]:
 
 def _heading(text: str, line: Span, block: Block | None) -> _Heading | None:
     words = line.of(text)
-    if (marked := _HEADING.match(words)) and marked.group(2):
-        return _Heading(len(marked.group(1)), Span(line.start + marked.start(2), line.start + marked.end(2)))
+    if marked := _HEADING.match(words):
+        name = words[marked.end() :]
+        closed = name.rstrip("#").rstrip()
+        # "## Fees ##" is closed, "## C#" is not.
+        if name[len(closed) : len(closed) + 1].isspace():
+            name = closed
+        start = line.start + marked.end()
+        return _Heading(len(marked.group(1)), Span(start, start + len(name)))
     if chapter := _CHAPTER.match(words):
         return _Heading(_CHAPTER_LEVEL[chapter.group(1)], line)
     under = _UNDERLINE.match(words)

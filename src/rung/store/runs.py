@@ -154,10 +154,10 @@ class RunFolder:
 
 def row_record(row: Row) -> dict[str, Any]:
     """A row as it lies in an evaluation file."""
-    answer = {k: v for k, v in asdict(row.answer).items() if v not in (None, "", (), 0.0, 0) or k in {"example", "text"}}
-    scores = {
-        name: {"status": s.status, "value": s.value, "parts": dict(s.parts)} for name, s in row.scores.items()
+    answer = {
+        k: v for k, v in asdict(row.answer).items() if v not in (None, "", (), 0.0, 0) or k in {"example", "text"}
     }
+    scores = {name: {"status": s.status, "value": s.value, "parts": dict(s.parts)} for name, s in row.scores.items()}
     return {"answer": answer, "scores": scores, "group": row.group}
 
 

@@ -18,27 +18,11 @@ _CLOSERS = r"[\"'”’」』）》】)\]*_]*"
 _END = re.compile(rf"[。！？｡.!?]+{_CLOSERS}")
 _LAST_WORD = re.compile(r"[^\W\d_]+(?:\.[^\W\d_]+)*$")
 # Never the end of a sentence.
-_TITLES = {
-    "mr",
-    "mrs",
-    "ms",
-    "dr",
-    "prof",
-    "st",
-    "gen",
-    "col",
-    "sgt",
-    "rev",
-    "hon",
-    "vs",
-    "cf",
-    "e.g",
-    "i.e",
-    "al",
-    "eds",
-}
+_TITLE = re.compile(r"mr|mrs|ms|dr|prof|st|gen|col|sgt|rev|hon|vs|cf|e\.g|i\.e|al|eds", re.IGNORECASE)
 # The end of a sentence only when no number follows: "see no. 4" against "the answer is no."
-_NUMBERED = {"no", "nos", "fig", "figs", "eq", "sec", "art", "vol", "ch", "p", "pp"}
+_NUMBERED = re.compile(r"nos?|figs?|eq|sec|art|vol|ch|pp?", re.IGNORECASE)
+_NEAR = 24
+"""Characters around a mark that can tell whether it ends a sentence."""
 
 
 class Span(NamedTuple):
@@ -97,22 +81,24 @@ def _stretches(text: str, span: Span) -> Iterator[Span]:
 def _ends_sentence(text: str, mark: re.Match[str], stretch: Span) -> bool:
     if mark.end() >= stretch.end:
         return True
-    before, after = text[mark.start() - 1 : mark.start()], text[mark.end()]
-    if any(char in "。！？｡" for char in mark.group()):
-        return after not in "，、；：,;:"
-    if not after.isspace():
+    before = text[max(stretch.start, mark.start() - _NEAR) : mark.start()]
+    after = text[mark.end() : min(stretch.end, mark.end() + _NEAR)]
+    bare = mark.group().rstrip("\"'”’」』）》】)]*_")
+    if any(char in "。！？｡" for char in bare):
+        return after[0] not in "，、；：,;:"
+    if not after[0].isspace():
         # Chinese typed with the marks of an English keyboard; otherwise a number, an address or a file name.
-        return is_cjk(after) and (mark.group()[0] in "!?" or (before != "" and is_cjk(before)))
-    following = text[mark.end() : stretch.end].lstrip().lstrip("\"'“‘(*_[")[:1]
+        return is_cjk(after[0]) and (bare[0] in "!?" or is_cjk(before[-1:]))
+    following = after.lstrip().lstrip("\"'“‘(*_[")[:1]
     if following.islower():
         return False
-    if not mark.group().startswith(".") or len(mark.group().rstrip("\"'”’」』）》】)]*_")) > 1:
+    if bare != ".":
         return True
-    word = _LAST_WORD.search(text[stretch.start : mark.start()])
+    word = _LAST_WORD.search(before)
     if word is None:
         # "1. Turn it off": the number of a list's item, not a sentence of its own.
-        return not text[stretch.start : mark.start()].strip().isdigit()
+        return not text[stretch.start : mark.start()][:_NEAR].isdigit()
     name = word.group()
-    if name.casefold() in _NUMBERED:
+    if _NUMBERED.fullmatch(name):
         return not following.isdigit()
-    return name.casefold() not in _TITLES and not (len(name) == 1 and name.isupper())
+    return not _TITLE.fullmatch(name) and not (len(name) == 1 and name.isupper())

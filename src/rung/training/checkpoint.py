@@ -35,7 +35,9 @@ def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
     working = folder / f".{target.name}.tmp-{uuid.uuid4().hex[:8]}"
     try:
         working.mkdir(parents=True)
-        save_file({name: tensor.contiguous() for name, tensor in checkpoint.tensors.items()}, working / "tensors.safetensors")
+        save_file(
+            {name: tensor.contiguous() for name, tensor in checkpoint.tensors.items()}, working / "tensors.safetensors"
+        )
         (working / "state.json").write_text(json.dumps(checkpoint.state), "utf-8")
         publish(working, target)
     except OSError as error:

@@ -171,8 +171,10 @@ def run_job(folder: Path) -> int:
     trainer = LoraTrainer(module, rows, job.settings, score_dev=scorer, device=parts.device)
 
     def tell(progress: Progress, planned: int) -> None:
-        _say({"step": progress.step, "planned": planned, "seconds": progress.seconds, "tokens": progress.tokens}
-             | progress.curve[-1])
+        _say(
+            {"step": progress.step, "planned": planned, "seconds": progress.seconds, "tokens": progress.tokens}
+            | progress.curve[-1]
+        )
 
     result = trainer.run(folder / "checkpoints", report=tell, stopping=asked.is_set)
     if result.stopped == "interrupted":
@@ -196,9 +198,7 @@ class DevScorer:
     def __init__(self, job: Job, evaluator: Any, rows: list[TrainingRow]) -> None:
         self._job, self._evaluator, self._rows = job, evaluator, rows
         self._metric = create("metric", job.task.metric, task=job.task)
-        self._steps = tuple(
-            _bind(find("step", step.name), step.arguments) for step in job.candidate.output.steps
-        )
+        self._steps = tuple(_bind(find("step", step.name), step.arguments) for step in job.candidate.output.steps)
 
     def __call__(self, module: Any) -> float:
         import numpy as np
@@ -235,11 +235,13 @@ def main() -> int:
     except RungError as error:
         problem = error.problems[0]
         kinds = RungError.__subclasses__()
-        _say({
-            "error": problem.code,
-            "class": kinds.index(type(error)),
-            "values": {key: str(value) for key, value in problem.values.items()},
-        })
+        _say(
+            {
+                "error": problem.code,
+                "class": kinds.index(type(error)),
+                "values": {key: str(value) for key, value in problem.values.items()},
+            }
+        )
         return error.exit_code
 
 

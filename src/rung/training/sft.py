@@ -59,6 +59,8 @@ class Progress:
     best_step: int = 0
     stale: int = 0
     evaluated: int = 0
+    scoring_seconds: float = 0.0
+    scored_at: float = 0.0
     tokens: int = 0
     curve: list[dict[str, Any]] = field(default_factory=list)
 
@@ -79,6 +81,8 @@ class SftResult:
 
 def attach_lora(parts: TrainingParts, settings: SftSettings) -> Any:
     """The module with a fresh adapter on all linear layers, in the base's precision."""
+    import warnings
+
     import torch
     from peft import LoraConfig, get_peft_model
 
@@ -90,7 +94,10 @@ def attach_lora(parts: TrainingParts, settings: SftSettings) -> Any:
         target_modules="all-linear",
         task_type="CAUSAL_LM",
     )
-    return get_peft_model(parts.module, config, autocast_adapter_dtype=False)
+    with warnings.catch_warnings():
+        # peft still reads a property that transformers is renaming.
+        warnings.filterwarnings("ignore", category=FutureWarning, message=".*is_gradient_checkpointing.*")
+        return get_peft_model(parts.module, config, autocast_adapter_dtype=False)
 
 
 class LoraTrainer:
@@ -148,13 +155,13 @@ class LoraTrainer:
         while progress.step < self.planned:
             if progress.step // self._per_epoch != epoch:
                 epoch = progress.step // self._per_epoch
-                batches = epoch_batches(
-                    self.lengths, self.settings.batch_size, seed=self.settings.seed, epoch=epoch
-                )
+                batches = epoch_batches(self.lengths, self.settings.batch_size, seed=self.settings.seed, epoch=epoch)
             loss = self._step(batches[progress.step % self._per_epoch])
             progress.step += 1
             progress.seconds = time.perf_counter() - started
-            progress.curve.append({"step": progress.step, "loss": round(loss, 5), "seconds": round(progress.seconds, 2)})
+            progress.curve.append(
+                {"step": progress.step, "loss": round(loss, 5), "seconds": round(progress.seconds, 2)}
+            )
             if self._due():
                 self._evaluate(started)
                 if folder is not None:
@@ -195,7 +202,10 @@ class LoraTrainer:
         return max(by_steps, self.progress.seconds / self.settings.max_seconds)
 
     def _due(self) -> bool:
-        return self._share() * self.settings.evaluations >= self.progress.evaluated + 1
+        """At even shares of the run, unless scoring dev would then take more than a third of it."""
+        progress = self.progress
+        rested = progress.seconds - progress.scored_at >= 2 * progress.scoring_seconds
+        return rested and self._share() * self.settings.evaluations >= progress.evaluated + 1
 
     def _rate(self) -> float:
         share, warmup = self._share(), self.settings.warmup
@@ -266,7 +276,8 @@ class LoraTrainer:
         if self._score_dev is None:
             return
         score = self._score_dev(self.module)
-        progress.seconds = time.perf_counter() - started
+        now = time.perf_counter() - started
+        progress.scoring_seconds, progress.scored_at, progress.seconds = now - progress.seconds, now, now
         progress.curve[-1] |= {"dev": round(score, 5), "seconds": round(progress.seconds, 2)}
         if score > progress.best:
             progress.best, progress.best_step, progress.stale = score, progress.step, 0
@@ -298,7 +309,9 @@ class LoraTrainer:
         # Another setting is another run: its checkpoints are not ours. The budget alone may differ.
         free = {"max_seconds"}
         if found is None or any(
-            value != found.state["settings"].get(name) for name, value in asdict(self.settings).items() if name not in free
+            value != found.state["settings"].get(name)
+            for name, value in asdict(self.settings).items()
+            if name not in free
         ):
             return
         state = {key: value for key, value in found.state.items() if key != "settings"}

@@ -9,10 +9,12 @@ from rung.core.answer import Item
 from rung.core.candidate import AdapterSlot
 from rung.core.errors import BackendError
 from rung.core.model import ModelRef, Request
+from rung.core.registry import create
 from rung.core.task import Document, Example, Passage
-from rung.models.extractive import ExtractiveModel, Mode, extractive_ref
+from rung.models.extractive import ExtractiveModel, Mode
+from rung.testing import check_model
 
-ENGLISH = "# Repairs\n\nReport it first. A contractor comes within 3 days.\n\n- You pay for light bulbs.\n- The landlord pays for pipes."
+ENGLISH = "# Repairs\n\nReport it first. A contractor comes within 3 days.\n\n- You pay for light bulbs.\n- The landlord pays for pipes.\n- The desk is open 9 - 5 daily."
 CHINESE = "# 押金\n\n押金最高为两个月租金。一次付不出的可以分两期！存满3000元的须交托管所。"
 
 
@@ -25,7 +27,7 @@ def ask(query: str, *texts: str) -> Request:
 
 
 def open_mode(mode: Mode, encoder: LetterEncoder | None = None) -> ExtractiveModel:
-    ref = extractive_ref(mode, encoder_name="letters" if encoder else "", encoder=encoder)
+    ref = ExtractiveModel(mode, encoder="letters" if encoder else "", loaded=encoder).ref
     return ExtractiveModel.open(ModelRef(**ref.model_dump()), encoder=encoder)
 
 
@@ -41,6 +43,7 @@ def test_nearest_answer_is_that_of_the_last_shot() -> None:
     ("query", "answer"),
     [
         ("Who pays for pipes?", "The landlord pays for pipes."),
+        ("When is the desk open?", "The desk is open 9 - 5 daily."),
         ("When does the contractor come?", "A contractor comes within 3 days."),
         ("押金可以分期付吗？分几期？", "一次付不出的可以分两期！"),
         ("最高要交多少押金", "押金最高为两个月租金。"),
@@ -91,7 +94,13 @@ def test_wrong_records_are_refused() -> None:
     with pytest.raises(BackendError, match="E3220"):
         ExtractiveModel.open(ModelRef(kind="extractive", id="x", options={"mode": "guess"}))
     with pytest.raises(BackendError, match="E3212"):
-        ExtractiveModel.open(extractive_ref("best_sentence"), adapter=AdapterSlot(sha256="0", base="x"))
-    ref = extractive_ref("best_sentence", encoder_name="letters", encoder=LetterEncoder())
+        ExtractiveModel.open(ExtractiveModel("best_sentence").ref, adapter=AdapterSlot(sha256="0", base="x"))
+    ref = ExtractiveModel("best_sentence", encoder="letters", loaded=LetterEncoder()).ref
     with pytest.raises(BackendError, match="E3206"):
         ExtractiveModel.open(ref, encoder=LetterEncoder("letters@2"))
+
+
+def test_it_keeps_the_promises_of_a_model() -> None:
+    requests = [ask("Who pays for pipes?", ENGLISH), ask("押金可以分期付吗？", ENGLISH, CHINESE), ask("why?")]
+    check_model(ExtractiveModel("best_sentence"), requests)
+    check_model(create("model", "extractive", mode="best_sentence", encoder="minilm"), requests)

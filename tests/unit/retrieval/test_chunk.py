@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rung.core.answer import Item
@@ -36,6 +36,13 @@ def test_headings_lead_their_passages_and_a_title_is_not_said_twice() -> None:
         "Guide > Fees",
         "Guide > Fees > Late fees",
         "Guide > Keys",
+    ]
+
+
+def test_a_heading_may_end_in_a_mark() -> None:
+    assert [item.text.split("\n")[0] for item in cut("# C#\n\nfirst\n\n# F# #\n\n" + words(39))] == [
+        "Guide > C#",
+        "Guide > F#",
     ]
 
 
@@ -91,7 +98,7 @@ def test_two_chinese_characters_count_as_a_word() -> None:
 
 
 def test_text_without_a_place_to_cut_is_cut_anyway() -> None:
-    for text in ("押" * 500, "x" * 5000, words(300)):
+    for text in ("押" * 500, "x" * 5000, "." * 5000, words(300)):
         items = cut(text)
         assert len(items) > 3
         assert all(count_words(body(item)) <= 40 for item in items)
@@ -128,11 +135,14 @@ BLOCKS = st.sampled_from(
         "```\ncode  here\n\n# and here\n```",
         words(45, "endless"),
         "字" * 90,
+        "a-b/c." * 40,
+        "……" * 30,
         "",
     ]
 )
 
 
+@settings(deadline=None)
 @given(st.lists(BLOCKS, max_size=9), st.sampled_from([(6, 0), (20, 6), (60, 20)]), st.sampled_from(["\n\n", "\n"]))
 def test_spans_are_exact_in_order_and_cover_the_text(blocks: list[str], size: tuple[int, int], gap: str) -> None:
     text = gap.join(blocks)

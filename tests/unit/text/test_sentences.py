@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rung.text.sentences import Span, sentences
@@ -40,6 +40,7 @@ def test_part_of_a_text_keeps_the_positions_of_the_whole() -> None:
     assert [span.of(text) for span in sentences(text, Span(6, 15))] == ["One.", "Two."]
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from(list("aB3 .!?\n\r。！”\"'#-|、押）")), max_size=60))
 def test_every_visible_character_lies_in_exactly_one_sentence(text: str) -> None:
     held = [n for span in sentences(text) for n in range(span.start, span.end)]
