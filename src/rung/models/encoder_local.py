@@ -1,4 +1,4 @@
-"""Sentence encoders in this process: the built-in all-MiniLM-L6-v2, and any safetensors folder with mean or CLS pooling."""
+"""Sentence encoders in this process: the built-in all-MiniLM-L6-v2, and safetensors folders with mean or CLS pooling."""
 
 from __future__ import annotations
 
@@ -96,8 +96,8 @@ def open_minilm() -> LocalEncoder:
 def open_folder(path: str | Path) -> LocalEncoder:
     """A sentence encoder in a local folder, with mean or CLS pooling; loaded once a process.
 
-    Raises BackendError: E3201 without a model in the folder, E3202 when its weights are pickled, E3203 when it cannot be loaded,
-    E3204 when it works in another way than pooling token vectors.
+    Raises BackendError: E3201 without a model in the folder, E3202 when its weights are pickled, E3203 when it cannot be
+    loaded, E3204 when it works in another way than pooling token vectors.
     """
     return _load(Path(path).resolve(), "folder")
 

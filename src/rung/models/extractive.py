@@ -1,4 +1,4 @@
-"""The extractive baseline, no language model: the nearest solved example's answer, or the best sentence of the passages."""
+"""The extractive baseline, no language model: the nearest example's answer, or the best sentence of the passages."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ class ExtractiveModel:
     """Answers with words that somebody else has written; it reads `Request.query`, `shots` and `passages`.
 
     'nearest_answer': the answer of the last shot, which is the nearest. 'best_sentence': the sentence of the shown
-    passages that matches the query best, by the encoder's cosine, or by shared terms without an encoder. Without shots or
-    sentences the answer is a failure of kind `empty`.
+    passages that matches the query best, by the encoder's cosine, or by shared terms without an encoder. Without shots
+    or sentences the answer is a failure of kind `empty`.
 
-    `encoder`: its registry name; pass `loaded` to share one already loaded. Raises BackendError E3220 for an unknown mode.
+    `encoder`: its registry name; pass `loaded` to share one already loaded. Raises BackendError E3220 for an unknown
+    mode.
     """
 
     def __init__(self, mode: Mode = "nearest_answer", *, encoder: str = "", loaded: Encoder | None = None) -> None:
@@ -103,18 +104,23 @@ def _sentences(passage: Passage) -> list[str]:
 
 
 def _best_by_terms(query: str, texts: Sequence[str]) -> str:
-    """The first of the texts whose terms shared with the query weigh most; a term that few of the texts hold weighs more."""
+    """The text whose terms shared with the query weigh most; a term that few of the texts hold weighs more."""
     terms = [set(search_tokens(text)) for text in texts]
     holders = Counter(term for found in terms for term in found)
     asked = set(search_tokens(query))
     scores = [sum(math.log(1 + len(texts) / holders[term]) for term in sorted(asked & found)) for found in terms]
-    return texts[int(np.argmax(scores))] if texts else ""
+    return _first_best(texts, scores)
 
 
 def _best_by_cosine(queries: Sequence[str], shown: Sequence[Sequence[str]], encoder: Encoder) -> list[str]:
     distinct = {text: None for texts in shown for text in texts} | dict.fromkeys(queries)
     vectors = dict(zip(distinct, encoder.encode(list(distinct)), strict=True))
     return [
-        max(texts, key=lambda text, query=query: round(float(vectors[text] @ vectors[query]), 6), default="")  # type: ignore[misc]
+        # The last digits depend on the batch, and must not decide.
+        _first_best(texts, [round(float(vectors[text] @ vectors[query]), 6) for text in texts])
         for query, texts in zip(queries, shown, strict=True)
     ]
+
+
+def _first_best(texts: Sequence[str], scores: Sequence[float]) -> str:
+    return texts[int(np.argmax(scores))] if texts else ""

@@ -29,7 +29,7 @@ Features = Callable[[Sequence[str]], Any]
 UNKNOWN = -1e9
 """Log-probability of a choice that the head was never shown."""
 STRENGTH = {"majority": 1.0, "tfidf": 10.0, "embedding": 20.0}
-"""Kinds of head, and the default C of each. Unit vectors of 384 dimensions have small entries and need large weights."""
+"""Kinds of head, and the default C of each: unit vectors of many dimensions have small entries and need large weights."""
 _TOLERANCE = {"tfidf": 3e-4, "embedding": 1e-4}
 _MOST_STEPS = 1000
 _MOST_WEIGHTS = 6_000_000
@@ -135,13 +135,14 @@ def fit_linear(
     seed: int = 0,
     C: float | None = None,
 ) -> ModelRef:
-    """Fit a head on texts and labels, save it in `folder`, and return the record that `LinearModel.open` restores it from.
+    """Fit a head on texts and labels, save it in `folder`, and return the record that `LinearModel.open` needs.
 
     'majority': the shares of the labels. 'tfidf', 'embedding': multinomial logistic regression with an L2 penalty of
-    strength 1 / C (default STRENGTH) over `rung.models.tfidf` or the vectors of `encoder`, registered as `encoder_name`.
+    strength 1 / C (default STRENGTH) over `rung.models.tfidf` or the vectors of `encoder`, registered as
+    `encoder_name`.
 
-    Writes `linear-<kind>.safetensors` and `linear-<kind>.json`, over those of an earlier fit. `options["converged"]` tells
-    whether the solver came to rest. Raises DataError E2710 when there is nothing to count in the texts.
+    Writes `linear-<kind>.safetensors` and `linear-<kind>.json`, over those of an earlier fit. `options["converged"]`
+    tells whether the solver came to rest. Raises DataError E2710 when there is nothing to count in the texts.
     """
     if kind not in STRENGTH or not texts or len(texts) != len(labels):
         raise ValueError(f"kind {kind!r} of {tuple(STRENGTH)}, {len(texts)} texts and {len(labels)} labels")

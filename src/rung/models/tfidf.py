@@ -25,7 +25,7 @@ _MANY_TEXTS = 1000
 class Tfidf:
     """Called with texts, it returns float32 [n, terms]: TF-IDF weights, each analyser's rows of length 1.
 
-    `settings` holds the analysers with their terms, and `arrays` the inverse document frequencies, one array an analyser.
+    `settings` holds the analysers with their terms, and `arrays` the inverse document frequencies, an array each.
     """
 
     def __init__(self, settings: Sequence[Mapping[str, Any]], vectorizers: Sequence[Any]) -> None:

@@ -75,7 +75,6 @@ def _cell(line: Line) -> dict[str, Any]:
         "resources": evaluation.resources.model_dump(mode="json") if evaluation else None,
         "spent": outcome.spent.model_dump(mode="json") if outcome else None,
         "trials": [trial.model_dump(mode="json") for trial in outcome.trials] if outcome else [],
-        "curve": list(outcome.notes.get("curve") or []) if outcome else [],
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from rung.core.task import Language
 from rung.report.aggregate import aggregate
@@ -13,7 +12,6 @@ from rung.report.markdown import render_markdown
 from rung.report.numbers import Numbers
 from rung.report.page import render_page
 from rung.report.reading import read_run
-from rung.report.terminal import render_text
 from rung.report.words import Words
 from rung.store.atomic import write_json, write_text
 from rung.store.runs import RunFolder
@@ -35,14 +33,3 @@ def build_report(run: RunFolder, *, language: Language | None = None) -> dict[st
     write_text(paths["md"], render_markdown(reading, words))
     write_json(paths["json"], aggregate(reading))
     return paths
-
-
-def show_text(run: RunFolder, language: Language | None = None, *, columns: int = 100) -> str:
-    """A summary for a terminal, in lines no wider than `columns` where words allow it."""
-    reading = read_run(run)
-    return render_text(reading, Words(language or reading.task.language), columns)
-
-
-def show_json(run: RunFolder) -> dict[str, Any]:
-    """The same aggregate as `report.json`."""
-    return aggregate(read_run(run))

@@ -9,11 +9,11 @@ from typing import Any
 from rung.report.axes import cost_axis, round_ticks
 from rung.report.curves import Curves, draw_curves
 from rung.report.ladder import Ladder, Line
+from rung.report.letters import clean, clip
 from rung.report.numbers import Numbers
 from rung.report.pencil import SIZE, altair, axis_looks, points, reserve, rows, target_line, thin_line, title, word
 from rung.report.placing import Box, Dot, place_labels, text_width
 from rung.report.svg import TOKENS, to_svg
-from rung.report.text import clean, clip
 from rung.report.words import Words
 
 LONGEST = 34

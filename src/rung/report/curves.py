@@ -17,6 +17,7 @@ DASHES = ("1 0", "7 3", "2 3", "9 3 2 3", "12 4", "4 2")
 """Colour and dash change together, so that nobody has to tell colours apart."""
 FEW = 12
 """Up to this many points of a line are marked."""
+MOST = 120
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def _panel(
     unit: str = "",
 ) -> str:
     drawn = [
-        [{"step": point["step"], "value": point[field] * factor} for point in curve if point.get(field) is not None]
+        thinned([{"step": p["step"], "value": p[field] * factor} for p in curve if p.get(field) is not None])
         for curve in noted
     ]
     values = [point["value"] for curve in drawn for point in curve]
@@ -90,3 +91,10 @@ def _panel(
         if len(curve) <= FEW:
             layers.append(base.mark_point(filled=True, size=32, opacity=1, color=TOKENS[line.color]))
     return to_svg(alt.layer(*layers).properties(width=320, height=180, title=title(named, strong=True)))
+
+
+def thinned(curve: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """At most MOST points: beyond that, neighbours are drawn as their mean, which also calms a loss noted at every step."""
+    size = -(-len(curve) // MOST)
+    parts = [curve[i : i + size] for i in range(0, len(curve), size)] if curve else []
+    return [{key: sum(point[key] for point in part) / len(part) for key in ("step", "value")} for part in parts]

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from rung.core import errors
+from rung.core.errors import Problem
 from rung.report.ladder import Ladder
+from rung.report.letters import clip
 from rung.report.numbers import Numbers
 from rung.report.reading import Reading
-from rung.report.text import clip
 from rung.report.words import Words, catalogue
 
 LONGEST = 600
@@ -25,28 +27,56 @@ class Fact:
 
 def data_facts(reading: Reading, words: Words) -> list[Fact]:
     """What the data held, what was left out of it and why, as the data step counted it."""
+    recorded = dict(reading.record.get("data") or {})
+    counted = recorded.pop("n", None)
+    recorded.pop("findings", None)
     found = []
-    for split, n in (reading.plan.splits if reading.plan else {}).items():
+    if isinstance(counted, int):
+        found.append(Fact(words("data.n"), words("data.examples", n=f"{counted:,}")))
+    for split, n in (reading.plan.splits if reading.plan else counted if isinstance(counted, dict) else {}).items():
         found.append(Fact(words.known(f"data.{split}", split), words("data.examples", n=f"{n:,}")))
-    for name, value in dict(reading.record.get("data") or {}).items():
-        label = words.known(f"data.{name}", str(name).replace("_", " "))
-        found.append(Fact(label, plain(value, words), code="hash" in str(name)))
+    for name, value in recorded.items():
+        found.append(Fact(_label(name, words), plain(value, words), code="hash" in str(name)))
     return found
 
 
+def _label(name: Any, words: Words) -> str:
+    return words.known(f"data.{name}", str(name).replace("_", " "))
+
+
 def plain(value: Any, words: Words) -> str:
-    """Any value of run.yaml on one line; a long list by its length."""
+    """Any value of run.yaml on one line; a list of records by its length."""
     if value is None or value == {} or value == []:
         return words("data.none")
     if isinstance(value, bool):
         return words("yes" if value else "no")
     if isinstance(value, dict):
-        return clip(words.join([f"{name}: {plain(inner, words)}" for name, inner in value.items()]), LONGEST)
+        parts = []
+        for name, inner in value.items():
+            shown = plain(inner, words)
+            form = "grouped" if isinstance(inner, dict) else "labelled"
+            parts.append(words(form, name=_label(name, words), value=shown))
+        return clip(words.join(parts), LONGEST)
     if isinstance(value, (list, tuple)):
         if any(isinstance(item, (dict, list)) for item in value):
             return f"{len(value):,}"
         return clip(words.join([str(item) for item in value]), LONGEST)
-    return f"{value:,}" if isinstance(value, (int, float)) else clip(str(value), LONGEST)
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.4g}" if isinstance(value, float) else clip(str(value), LONGEST)
+
+
+def findings(reading: Reading, words: Words) -> list[tuple[str, str]]:
+    """(level, sentence) of what the data step found and a reader should know before trusting a score."""
+    noted = (reading.record.get("data") or {}).get("findings") or []
+    return [
+        (
+            str(finding.get("level", "info")),
+            Problem(finding["code"], "", finding.get("values") or {}).message(words.language),
+        )
+        for finding in noted
+        if finding.get("code") in errors.catalogue()
+    ]
 
 
 def again_facts(reading: Reading, words: Words, numbers: Numbers) -> list[Fact]:
@@ -64,6 +94,7 @@ def again_facts(reading: Reading, words: Words, numbers: Numbers) -> list[Fact]:
         groups = words("again.groups_value", n=f"{decision.n:,}", groups=f"{decision.groups:,}")
         found += [
             Fact(words("again.groups"), groups),
+            *_power(reading, words, numbers),
             Fact(words("again.draws"), f"{decision.draws:,}"),
             Fact(words("again.decision_seed"), str(decision.seed), code=True),
         ]
@@ -74,14 +105,27 @@ def again_facts(reading: Reading, words: Words, numbers: Numbers) -> list[Fact]:
     return [fact for fact in found if fact.value]
 
 
+def _power(reading: Reading, words: Words, numbers: Numbers) -> list[Fact]:
+    """How small a difference this test can see, and, where that leaves the verdict open, how many questions would settle it."""
+    decision = reading.decision
+    if decision is None:
+        return []
+    found = []
+    if decision.resolvable is not None:
+        found.append(Fact(words("again.resolvable"), numbers.step(decision.resolvable, decision.metric)))
+    if decision.verdict == "unresolved" and decision.examples_needed is not None:
+        found.append(Fact(words("again.needed"), f"{decision.examples_needed:,}"))
+    return found
+
+
 def _machine(machine: dict[str, Any], words: Words) -> str:
-    parts = [str(machine["cpu"])] if machine.get("cpu") else []
+    parts = [str(machine[key]) for key in ("system", "architecture", "cpu") if machine.get(key)]
     if machine.get("cores"):
         parts.append(words("again.cores", n=machine["cores"]))
     if machine.get("memory_gib"):
         parts.append(words("again.memory_gib", n=f"{float(machine['memory_gib']):.3g}"))
-    if machine:
-        parts.append(plain(machine["gpu"], words) if machine.get("gpu") else words("again.no_gpu"))
+    if "gpu" in machine:
+        parts.append(plain(machine["gpu"], words) if machine["gpu"] else words("again.no_gpu"))
     return words.join(parts)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from rung.report.facts import Fact, again_facts, data_facts
+from rung.report.facts import Fact, again_facts, data_facts, findings
 from rung.report.ladder import Line, build_ladder, pairs_by_weight
+from rung.report.letters import clean, clip
 from rung.report.marks import side_by_side
 from rung.report.numbers import NONE, Numbers
 from rung.report.phrases import Speaker
 from rung.report.reading import Reading
-from rung.report.text import clean, clip
 from rung.report.words import Words
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!&$])")
@@ -44,6 +44,7 @@ def render_markdown(reading: Reading, words: Words) -> str:
         f"## {escape(words('openings.title'))}",
         escape(say.openings()),
         *_facts(words("data.title"), data_facts(reading, words), words),
+        "\n".join(f"- {escape(text)}" for _, text in findings(reading, words)),
         *_facts(words("again.title"), _command(reading, words) + again_facts(reading, words, numbers), words),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -104,7 +105,7 @@ def _pairs(say: Speaker) -> list[str]:
         return []
     with_winner, others = pairs_by_weight(say.reading)
     told = [say.pair(pair, decision).sentence for pair in with_winner or others]
-    return [*_list(say.words("pairs.title"), told), *(escape(text) for text in say.sharpness())]
+    return _list(say.words("pairs.title"), told)
 
 
 def _answers(say: Speaker) -> list[str]:
@@ -112,9 +113,8 @@ def _answers(say: Speaker) -> list[str]:
     if sides is None:
         return []
     words = say.words
-    names = {"before": sides.before.name, "after": sides.after.name}
     head = [words("answers.question"), words("answers.reference"), *(line.name for line in sides.columns)]
-    parts = [f"## {escape(words('answers.title'))}"]
+    parts = [f"## {escape(words('answers.title_recorded' if sides.recorded else 'answers.title'))}"]
     for kind, questions in sides.by_kind():
         rows = []
         for question in questions:
@@ -127,9 +127,9 @@ def _answers(say: Speaker) -> list[str]:
                     said = say.failure(given.answer.failure.kind)
                 elif given:
                     said = clip(given.answer.text, LONGEST) or words("answers.empty")
-                cells.append(words("labelled", name=words(f"answers.{given.mark}"), value=said) if given else said)
+                cells.append(words("labelled", name=words(f"mark.{given.mark}"), value=said) if given else said)
             rows.append(cells)
-        parts += [f"### {escape(words(f'answers.{kind}', n=sides.counts[kind], **names))}", _table(head, rows)]
+        parts += [f"### {escape(say.kind(kind, sides))}", _table(head, rows)]
     return parts
 
 

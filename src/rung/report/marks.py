@@ -63,6 +63,11 @@ class Sides:
     counts: dict[Kind, int]
     questions: tuple[Question, ...]
 
+    @property
+    def recorded(self) -> bool:
+        """Whether these are other systems' answers: then neither is the other's before or after."""
+        return all(line.cell.method == "recorded" for line in self.columns)
+
     def by_kind(self) -> list[tuple[Kind, list[Question]]]:
         """The shown questions under their kind, kinds without any left out."""
         found = [(kind, [question for question in self.questions if question.kind == kind]) for kind in SHOWN_KINDS]

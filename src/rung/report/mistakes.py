@@ -74,6 +74,7 @@ def group_mistakes(reading: Reading, ladder: Ladder) -> Mistakes | None:
         Counter(_text_kind(row.answer, reading.examples.get(row.answer.example), reading.task) for row in part)
         for part in (wrong_rows if text else [])
     ]
+    seen = [kind for kind in TEXT_KINDS if any(kind in count for count in kinds)]
     failures = [Counter(row.answer.failure.kind for row in part if row.answer.failure) for part in rows]
     own = line.evaluation.rows if line.evaluation else ()
     return Mistakes(
@@ -82,7 +83,7 @@ def group_mistakes(reading: Reading, ladder: Ladder) -> Mistakes | None:
         scored=tuple(sum(_mark(row, ladder) in {"right", "wrong"} for row in part) for part in rows),
         wrong=tuple(len(part) for part in wrong_rows),
         failed=tuple(sum(_mark(row, ladder) == "failed" for row in part) for part in rows),
-        kinds=_kind_rows([kind for kind in TEXT_KINDS if any(kind in count for count in kinds)], kinds),
+        kinds=_kind_rows(seen if seen != ["wrong"] else [], kinds),
         failures=_kind_rows(sorted({kind for count in failures for kind in count}), failures),
         labels=_label_rows(own, reading, ladder) if reading.task.output.kind == "label" else (),
         groups=_group_rows(own, ladder),

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from rung.report.words import Words
 from rung.store.records import Interval
 
-SHARES = frozenset({"accuracy", "macro_f1", "macro_precision", "macro_recall", "exact_match", "token_f1", "json_match"})
+SHARES = frozenset(
+    {"accuracy", "macro_f1", "macro_precision", "macro_recall", "exact_match", "token_f1", "json_match", "judged"}
+)
 """Metrics that are shares of 1 and shown as percent; any other metric is shown as the number it is."""
 
 _SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "CNY": "¥"}

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from rung.report.charts import Pictures
-from rung.report.facts import again_facts, data_facts, glossary
+from rung.report.facts import again_facts, data_facts, findings, glossary
 from rung.report.ladder import build_ladder, pairs_by_weight
+from rung.report.letters import clean, clip
 from rung.report.marks import EACH, side_by_side
 from rung.report.mistakes import group_mistakes
 from rung.report.numbers import Numbers
 from rung.report.phrases import PairPhrase, Speaker
 from rung.report.reading import Reading
-from rung.report.text import clean, clip
 from rung.report.words import Words
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -62,6 +62,7 @@ def render_page(reading: Reading, words: Words, pictures: Pictures) -> str:
         mistakes=group_mistakes(reading, ladder),
         tuned=[line for line in ladder.lines if line.outcome and (line.outcome.trials or say.notes(line))],
         data=data_facts(reading, words),
+        findings=findings(reading, words),
         again=again_facts(reading, words, numbers),
         terms=glossary(reading, ladder, words, numbers),
         style=Markup(style),

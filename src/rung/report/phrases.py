@@ -9,6 +9,7 @@ from typing import Literal
 from rung.core.candidate import Candidate
 from rung.report.facts import plain
 from rung.report.ladder import Ladder, Line
+from rung.report.marks import Kind, Sides
 from rung.report.numbers import NONE, Numbers
 from rung.report.reading import Reading
 from rung.report.words import Words
@@ -44,14 +45,16 @@ class Speaker:
         decision = self.reading.decision
         if decision is None:
             return self.words("verdict.none")
-        winner = self.ladder.name(decision.winner or "")
+        winner = self.ladder.winner
         key: str = decision.verdict
-        if key == "winner" and decision.target is not None:
-            key = "enough"
-        if key in {"winner", "tie"} and not winner:
+        if key in {"winner", "tie"} and winner is None:
             key = "unresolved"
+        if key == "unresolved" and not any(standing.eligible for standing in decision.standings):
+            key = "none_eligible"
+        if key == "winner" and winner and winner.cell.method == "recorded":
+            key = "better"
         target = "" if decision.target is None else self.numbers.point(decision.target, decision.metric)
-        return self.words(f"verdict.{key}", name=winner, target=target)
+        return self.words(f"verdict.{key}", name=winner.name if winner else "", target=target)
 
     def reason(self) -> str:
         decision = self.reading.decision
@@ -64,23 +67,15 @@ class Speaker:
         decision = self.reading.decision
         return [getattr(text, self.words.language) for text in decision.would_change] if decision else []
 
-    def sharpness(self) -> list[str]:
-        """How small a difference this test can see, and how many examples would settle an open one."""
-        decision = self.reading.decision
-        if decision is None:
-            return []
-        found = []
-        if decision.resolvable is not None:
-            found.append(self.words("sharp.resolvable", step=self.numbers.step(decision.resolvable, decision.metric)))
-        if decision.examples_needed is not None:
-            found.append(self.words("sharp.needed", n=f"{decision.examples_needed:,}", now=f"{decision.n:,}"))
-        return found
-
     def crown(self) -> str:
         """What the named candidate is: the winner, the cheapest of a tie, or only the best so far."""
         decision = self.reading.decision
         known = decision.verdict if decision else "none"
         return self.words(f"crown.{known if known in {'winner', 'tie'} else 'unproven'}")
+
+    def tied(self) -> str:
+        """What a tied candidate is; without a winner, ties are with the best."""
+        return self.words("flag.tied" if self.ladder.winner else "flag.tied_best")
 
     def state(self, line: Line) -> str:
         """Why a rung has no test result, or an empty text."""
@@ -96,7 +91,7 @@ class Speaker:
         if line.place == "winner":
             found.append(("winner", self.crown()))
         if line.place == "tied":
-            found.append(("tied", self.words("flag.tied")))
+            found.append(("tied", self.tied()))
         if not line.converged:
             found.append(("warning", self.words("flag.not_converged")))
         if line.evaluation and line.evaluation.header.resumed:
@@ -236,6 +231,15 @@ class Speaker:
         noted = line.outcome.notes if line.outcome else {}
         return [(name, plain(value, self.words)) for name, value in noted.items() if name not in {"curve", "converged"}]
 
+    def kind(self, kind: Kind, sides: Sides) -> str:
+        """How many questions went one way: fixed, broken, right or wrong with both."""
+        n = sides.counts[kind]
+        if sides.recorded and kind in {"fixed", "broken"}:
+            return self.words("answers.only", n=n, name=(sides.after if kind == "fixed" else sides.before).name)
+        return self.words(f"answers.{kind}", n=n, before=sides.before.name, after=sides.after.name)
+
     def openings(self) -> str:
+        if self.ladder.lines and all(line.cell.method == "recorded" for line in self.ladder.lines):
+            return self.words("openings.recorded")
         n = len(self.reading.openings)
         return self.words("openings.none" if n == 0 else "openings.one" if n == 1 else "openings.lead", n=n)

@@ -1,48 +1,118 @@
-"""Text from data made safe to show: no control characters, no lone surrogates, no direction tricks; and how wide it is."""
+"""`rung show`: the summary for a terminal, with aligned columns, wide characters counted as two, no colours and no control characters."""
 
 from __future__ import annotations
 
-import re
-import unicodedata
+from collections.abc import Sequence
+from typing import Any
 
-_INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\uffff\ud800-\udfff]")
+from rung.core.task import Language
+from rung.report.aggregate import aggregate
+from rung.report.ladder import Line, build_ladder
+from rung.report.letters import clean, clip, pad, width, wrap
+from rung.report.numbers import Numbers
+from rung.report.phrases import Speaker
+from rung.report.reading import read_run
+from rung.report.words import Words
+from rung.store.records import Decision
+from rung.store.runs import RunFolder
 
-
-def clean(text: str) -> str:
-    """The text with every character that could steer a terminal, a page or the reading direction shown as U+FFFD."""
-    return _INVISIBLE.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n"))
-
-
-def clip(text: str, length: int) -> str:
-    """At most `length` characters, with an ellipsis where something was left out."""
-    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
-
-
-def width(text: str) -> int:
-    """Columns on a terminal: two for a wide character, none for a combining mark."""
-    return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
-    )
+GAP = "  "
+NAME = 40
+"""Longest name in a column."""
 
 
-def pad(text: str, columns: int, *, right: bool = False) -> str:
-    space = " " * max(0, columns - width(text))
-    return space + text if right else text + space
+def show_text(run: RunFolder, language: Language | None = None, *, columns: int = 100) -> str:
+    """Verdict, reason, the ladder as a table, rungs that did not run, real differences, what would change the verdict.
 
-
-def wrap(text: str, columns: int) -> list[str]:
-    """Lines no wider than `columns`; a line breaks at spaces, or on either side of a wide character.
-
-    A closing mark never starts a line.
+    Prose keeps to `columns`. Raises DataError E2901, E2950 or E2951 for a damaged record.
     """
-    lines: list[str] = []
-    line = ""
-    for piece in re.findall(r"\s+|[^\s\u2e80-\uffef]+|[\u2e80-\uffef]", text):
-        if piece.isspace():
-            piece = " "
-        closing = piece in "，。、；：！？）》」』”’…"
-        if line and width(line) + width(piece) > columns and not closing:
-            lines.append(line.rstrip())
-            line = ""
-        line += piece if line or not piece.isspace() else ""
-    return [*lines, line.rstrip()] if line.strip() else lines
+    reading = read_run(run)
+    words = Words(language or reading.task.language)
+    ladder = build_ladder(reading, words)
+    say = Speaker(reading, ladder, words, Numbers(words, reading.currency))
+    named = words("page.run", id=reading.record.get("id", run.path.name))
+    blocks = [
+        [f"{reading.task.name} · {named}"],
+        [say.verdict(), "", *wrap(say.reason(), columns)],
+        _ladder_lines(ladder.tested, say) if ladder.tested else [],
+        [
+            part
+            for line in ladder.lines
+            if line.state != "tested"
+            for part in _hanging(words("labelled", name=line.name, value=say.state(line)), columns)
+        ],
+        _differences(say, columns),
+        _listed(words("change.title"), say.would_change(), columns),
+    ]
+    return clean("\n\n".join("\n".join(block) for block in blocks if block)) + "\n"
+
+
+def show_json(run: RunFolder) -> dict[str, Any]:
+    """The same aggregate as `report.json`."""
+    return aggregate(read_run(run))
+
+
+def _ladder_lines(lines: Sequence[Line], say: Speaker) -> list[str]:
+    words, numbers, metric = say.words, say.numbers, say.ladder.metric
+    head = [
+        "",
+        words("table.rung"),
+        words("table.quality", metric=words.metric(metric)),
+        words("table.failed_head"),
+        words("table.cost"),
+        words("table.latency"),
+        words("table.training"),
+    ]
+    rows = [head]
+    for line in lines:
+        counted = line.standing or (line.evaluation.summaries.get(metric) if line.evaluation else None)
+        rows.append(
+            [
+                {"winner": "*", "tied": "=", "other": " "}[line.place],
+                clip(clean(line.name), NAME),
+                numbers.quality(line.quality, metric),
+                numbers.whole(counted.failed if counted else None),
+                numbers.money(line.standing.cost_per_1000 if line.standing else None),
+                " / ".join(say.latency(line)),
+                " · ".join(say.training(line)),
+            ]
+        )
+    found = align(rows, left=2)
+    marks = []
+    if say.ladder.winner:
+        marks.append(f"* {say.crown()}")
+    if say.ladder.tied:
+        marks.append(f"= {say.tied()}")
+    remarks = [
+        words("labelled", name=line.name, value=text)
+        for line in lines
+        for kind, text in say.flags(line)
+        if kind == "warning"
+    ]
+    return [*found, *(["", GAP.join(marks)] if marks else []), *remarks]
+
+
+def align(rows: Sequence[Sequence[str]], *, left: int) -> list[str]:
+    """Rows as lines of equal columns: the first `left` columns flush left, the others flush right."""
+    wide = [max(width(row[j]) for row in rows) for j in range(len(rows[0]))]
+    return [GAP.join(pad(cell, wide[j], right=j >= left) for j, cell in enumerate(row)).rstrip() for row in rows]
+
+
+def _differences(say: Speaker, columns: int) -> list[str]:
+    decision: Decision | None = say.reading.decision
+    if decision is None or decision.winner is None:
+        return []
+    told = [
+        say.pair(pair, decision).sentence for pair in decision.pairs if decision.winner in {pair.candidate, pair.other}
+    ]
+    return _listed(say.words("pairs.title"), told, columns)
+
+
+def _listed(title: str, texts: Sequence[str], columns: int) -> list[str]:
+    return [title, *(line for text in texts for line in _hanging(text, columns, mark="- "))] if texts else []
+
+
+def _hanging(text: str, columns: int, *, mark: str = "") -> list[str]:
+    """The text in lines of which all but the first are indented."""
+    lines = wrap(text, columns - 2)
+    return [("  " if i else mark) + line for i, line in enumerate(lines)]

@@ -24,7 +24,7 @@ def catalogue() -> dict[str, dict[str, str]]:
 
 
 class Words:
-    """The words of one language. `words("verdict.enough", name="RAG")` is a sentence; an unknown key is a KeyError."""
+    """The words of one language. `words("verdict.winner", name="RAG")` is a sentence; an unknown key is a KeyError."""
 
     def __init__(self, language: Language) -> None:
         self.language: Language = language

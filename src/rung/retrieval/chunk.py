@@ -26,7 +26,7 @@ _SMALL = 1 / 3
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """The least that is moved from one passage to the next: a sentence, an item, a row, or a piece of an endless one."""
+    """The least that is moved from one passage to the next: a sentence, item or row, or a piece of an endless one."""
 
     span: Span
     words: float
@@ -44,10 +44,10 @@ class _Passage:
 def chunk_documents(documents: Sequence[Document], chunk_words: int, overlap: int) -> list[Item]:
     """Passages of at most `chunk_words` words, in the order of the documents; a document without text yields none.
 
-    A passage is a section, or several small neighbours, where that fits; else as many whole paragraphs, lists and tables
-    as fit. A block too long to fit is cut between sentences, items or rows. A section's next passage repeats up to
-    `overlap` words of whole sentences from the one before. Two Chinese characters count as one word, which is about what
-    each says.
+    A passage is a section, or several small neighbours, where that fits; else as many whole paragraphs, lists and
+    tables as fit. A block too long to fit is cut between sentences, items or rows. A section's next passage repeats up
+    to `overlap` words of whole sentences from the one before. Two Chinese characters count as one word, since they say
+    about as much.
 
     Item: `id` is `<document id>#<n>`, n from 1. `text` is the title and the headings, then characters `start` to `end`
     of the document, unchanged, as its last `end - start` characters; the title and headings do not count towards

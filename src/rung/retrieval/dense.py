@@ -31,6 +31,7 @@ def unit_vectors(encoder: Encoder, texts: Sequence[str]) -> NDArray[np.float32]:
 def cosines(queries: NDArray[np.float32], vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """float32 [n_queries, n]: cosines of unit vectors [n_queries, d] and [n, d].
 
-    They are rounded: the last digits depend on which other texts were encoded in the same batch, and equal texts must tie.
+    They are rounded: the last digits depend on which other texts were encoded in the same batch, and equal texts must
+    tie.
     """
     return np.round(queries @ vectors.T, _DECIMALS)

@@ -23,7 +23,7 @@ class Ranking:
 
 
 def rank(scores: NDArray[np.float32], k: int) -> Iterator[Ranking]:
-    """The k best positions of every row of scores [n_queries, n]; the lower position wins a tie, -inf is never returned."""
+    """The k best positions of every row of scores [n_queries, n]; the lower position wins a tie, -inf never counts."""
     for row in scores:
         least = np.partition(row, row.size - k)[row.size - k] if k < row.size else -np.inf
         # Everything that ties with the k-th best is kept, so that position decides and not the partition's order.
@@ -33,7 +33,7 @@ def rank(scores: NDArray[np.float32], k: int) -> Iterator[Ranking]:
 
 
 def fuse(rankings: Sequence[Ranking], k: int) -> Ranking:
-    """Reciprocal rank fusion: the sum of 1 / (60 + rank) over the rankings that hold a position (Cormack et al. 2009)."""
+    """Reciprocal rank fusion: 1 / (60 + rank), summed over the rankings that hold a position (Cormack et al. 2009)."""
     positions, slots = np.unique(np.concatenate([ranking.positions for ranking in rankings]), return_inverse=True)
     gains = np.concatenate([1 / (RRF_K + np.arange(1, ranking.positions.size + 1)) for ranking in rankings])
     scores = np.bincount(slots, weights=gains, minlength=positions.size).astype(np.float32)

@@ -30,9 +30,9 @@ _BLOCK_CELLS = 1 << 23
 def build_index(items: Sequence[Item], *, encoder: Encoder | None, indexes: Path, kind: str) -> str:
     """Write `indexes/<hash>/` and return `<hash>@1`; an index that is already there and sound is returned as it is.
 
-    The hash covers the items (in any order), the encoder and `kind`, a word for what the items are ("passages", "pool").
-    Without an encoder the index can be searched lexically only. The folder appears whole or not at all; two processes may build the
-    same one. Payloads must be JSON values.
+    The hash covers the items (in any order), the encoder and `kind`, a word for what the items are, such as "passages".
+    Without an encoder the index can be searched lexically only. The folder appears whole or not at all; two processes may
+    build the same one. Payloads must be JSON values.
 
     Raises DataError E2700 when two items have one id, E2701 when there are none, BackendError E3205 when the encoder
     returns unusable vectors, WriteError E5001 or E5002 when the folder cannot be written.
@@ -101,10 +101,11 @@ class Index:
     ) -> list[list[Hit]]:
         """The k best items of every query, best first; fewer where the index, or the lexical search, has no more.
 
-        `mode`: rrf | lexical | dense; the score is the fused one, BM25 or the cosine. The lower id wins a tie. A blank query
-        finds nothing; terms that occur nowhere leave `rrf` to the vectors. `exclude`: ids never returned, a set a query.
+        `mode`: rrf | lexical | dense; the score is the fused one, BM25 or the cosine. The lower id wins a tie. A blank
+        query finds nothing; terms that occur nowhere leave `rrf` to the vectors. `exclude`: ids never returned, a set a
+        query.
 
-        Raises DataError E2705 when the mode needs vectors that this index, or an encoder that the caller, does not have.
+        Raises DataError E2705 when the mode needs vectors and the index has none, or was opened without an encoder.
         """
         if mode not in MODES:
             raise ValueError(f"mode {mode!r}: need one of {MODES}")

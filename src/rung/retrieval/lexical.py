@@ -17,8 +17,8 @@ from rung.text.tokens import search_tokens
 class Lexical:
     """BM25 weights as a sparse matrix [terms, texts].
 
-    `vocabulary`: the terms, in the order of the rows. Term t has the weights `data[indptr[t]:indptr[t + 1]]` in the texts at
-    positions `indices[indptr[t]:indptr[t + 1]]`.
+    `vocabulary`: the terms, in the order of the rows. Term t has the weights `data[indptr[t]:indptr[t + 1]]` in the texts
+    at positions `indices[indptr[t]:indptr[t + 1]]`.
     """
 
     vocabulary: tuple[str, ...]
@@ -36,7 +36,7 @@ class Lexical:
         return csr_array((self.data, self.indices, self.indptr), shape=(len(self.vocabulary), self.texts))
 
     def scores(self, queries: Sequence[str]) -> NDArray[np.float32]:
-        """float32 [n_queries, n_texts]: BM25 scores, 0 where a text has no term of the query; a repeated term counts again."""
+        """float32 [n_queries, n_texts]: BM25 scores, 0 where no term is shared. A term that a query repeats counts again."""
         found = [[self._rows[term] for term in search_tokens(query) if term in self._rows] for query in queries]
         starts = np.cumsum([0, *map(len, found)])
         columns = np.fromiter((row for rows in found for row in rows), np.int32, count=starts[-1])

@@ -24,8 +24,8 @@ _ABANDONED_SECONDS = 3600
 def publish(folder: Path, files: Mapping[str, bytes], about: Mapping[str, Any]) -> None:
     """Make `folder` appear with these files and a manifest of `about`, their sizes and checksums.
 
-    A reader sees all of it or nothing. When another process publishes the same folder at the same time, the first one stays;
-    a damaged folder of that name is replaced. Raises WriteError E5001, E5002.
+    A reader sees all of it or nothing. When another process publishes the same folder at the same time, the first one
+    stays; a damaged folder of that name is replaced. Raises WriteError E5001, E5002.
     """
     with _writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -107,7 +107,7 @@ def _rename(working: Path, folder: Path) -> None:
 
 
 def _clear_abandoned(parent: Path) -> None:
-    """Delete what processes that were killed while writing have left; writing takes seconds, so an old folder is nobody's."""
+    """Delete what killed processes have left. Writing takes seconds, so an old working folder is nobody's."""
     for left in parent.glob(".*.tmp"):
         with suppress(FileNotFoundError):
             if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:

@@ -38,8 +38,8 @@ class Span(NamedTuple):
 def sentences(text: str, span: Span | None = None) -> list[Span]:
     """The sentences of a text (or of a part of it), in order, without white space at their ends; none of a blank text.
 
-    A blank line, a heading and an item of a list or a row of a table end a sentence; a single line break does not, because
-    it may be a wrapped line. Every character that is not white space lies in exactly one sentence.
+    A blank line, a heading and an item of a list or a row of a table end a sentence; a single line break does not,
+    because it may be a wrapped line. Every character that is not white space lies in exactly one sentence.
     """
     found = []
     for stretch in _stretches(text, span or Span(0, len(text))):

@@ -190,7 +190,19 @@ def start_run(folder: Path, task: Task) -> RunFolder:
             "versions": {"python": "3.11.7", "rung": "0.1.0", "torch": "2.10.0"},
             "machine": {"cores": 8, "memory_gib": 15.6, "cpu": "x86_64", "gpu": ""},
             "seed": 7,
-            "data": {"examples_hash": "5be1c3", "n": 240, "rejects": {"empty": 2}, "duplicates": 5, "documents": 12},
+            "data": {
+                "n": {"train": 140, "dev": 40, "test": N},
+                "examples_hash": "5be1c3",
+                "rejected": 2,
+                "duplicates": {"exact": 3, "within": 1, "across": 2},
+                "documents": 12,
+                "documents_failed": [{"id": "scan.pdf"}],
+                "files": {"questions.csv": {"encoding": "utf-8", "rows": 242}},
+                "findings": [
+                    {"level": "warning", "code": "E2150", "values": {"found": N, "wanted": 100}, "rows": []},
+                    {"level": "info", "code": "E9999", "values": {}, "rows": []},
+                ],
+            },
             "command": "rung run task.yaml --all",
             "wall_seconds": 1312.0,
             "peak_memory_gib": 2.31,
@@ -282,8 +294,9 @@ def finished_run(
     verdict: str = "winner",
     target: float | None = None,
     winner: str = "fine_tune",
+    others: bool = True,
 ) -> RunFolder:
-    """A run to its end: every rung of the ladder tested, one blocked, one failed, one skipped."""
+    """A run to its end: every rung of the ladder tested, and with `others` one blocked, one failed, one skipped."""
     task = task_of(kind, language, target=target)
     run = start_run(folder, task)
     lines = example_lines(kind, language)
@@ -296,6 +309,7 @@ def finished_run(
             cell=Cell(method="soft_prompt", model=MODEL, rank=92), status="skipped", reason="The budget was spent."
         ),
     ]
+    extra = extra if others else []
     run.write_plan(
         Plan(mode="compare", cells=(*cells, *(o.cell for o in extra)), splits={"train": 140, "dev": 40, "test": N})
     )

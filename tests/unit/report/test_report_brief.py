@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import pytest
 
-from rung.report.build import show_json, show_text
+from rung.report.letters import width
 from rung.report.markdown import escape, render_markdown
 from rung.report.reading import read_run
-from rung.report.text import width
+from rung.report.text import show_json, show_text
 from rung.report.words import Words
 from rung.store.runs import RunFolder
 
@@ -20,7 +20,7 @@ MakeRun = Callable[..., RunFolder]
 
 def test_markdown_shows_data_and_obeys_none_of_it(make_run: MakeRun) -> None:
     text = render_markdown(read_run(make_run("text", "en")), Words("en"))
-    assert text.startswith("# Fine-tuning wins\n")
+    assert text.startswith("# Fine-tuning is enough\n")
     assert r"\<script\>alert('x')\</script\> \!\[x\](http\://evil.example/p.png) \|" in text
     plain = re.sub(r"\\.", "", text)
     assert "<" not in plain
@@ -38,7 +38,7 @@ def test_a_line_break_in_a_cell_does_not_end_the_row() -> None:
 
 def test_markdown_speaks_chinese(make_run: MakeRun) -> None:
     text = render_markdown(read_run(make_run("label", "zh")), Words("zh"))
-    assert text.startswith("# 微调胜出\n")
+    assert text.startswith("# 微调就够了\n")
     assert "## 哪些差异是真的" in text
     assert "- 每千次回答的成本：" in text
 

@@ -14,10 +14,11 @@ import pytest
 from report_runs import finished_run
 
 from rung.core.errors import DataError
-from rung.report.build import build_report, show_json, show_text
+from rung.report.build import build_report
 from rung.report.charts import Pictures
 from rung.report.page import render_page
 from rung.report.reading import read_run
+from rung.report.text import show_json, show_text
 from rung.report.words import Words
 from rung.store.records import Interval, Pair
 from rung.store.runs import RunFolder
@@ -128,7 +129,7 @@ def test_pictures_are_text_in_svg_with_a_description(built: dict[str, RunFolder]
 
 def test_the_verdict_comes_first(make_run: MakeRun) -> None:
     page = page_of(make_run("label", "en"))
-    start = page.text.index("Verdict Fine-tuning wins Fine-tuning answers 8 of 10")
+    start = page.text.index("Verdict Fine-tuning is enough Fine-tuning answers 8 of 10")
     assert start < page.text.index("Quality against cost") < page.text.index("Every rung of the plan")
     for said in (
         "Cost per 1,000 answers $0.031",
@@ -158,8 +159,27 @@ def test_every_verdict_has_its_line_in_both_languages(make_run: MakeRun, verdict
 
 def test_an_unresolved_run_says_how_many_questions_would_settle_it(make_run: MakeRun) -> None:
     text = page_of(make_run(verdict="unresolved")).text
-    assert "About 410 test questions would settle what is open; this test has 60." in text
-    assert "tell differences of 12.7 points or more" in text
+    assert "Test questions that would settle it 410" in text
+    assert "Smallest difference this test can tell (80% power) 12.7 points" in text
+
+
+def test_a_test_that_nobody_was_allowed_to_win_is_not_called_too_small(make_run: MakeRun) -> None:
+    run = make_run(verdict="unresolved")
+    decision = run.read_decision()
+    assert decision
+    out = tuple(standing.model_copy(update={"eligible": False}) for standing in decision.standings)
+    run.write_decision(decision.model_copy(update={"standings": out}))
+    assert "No rung keeps the limits of this task" in page_of(run).text
+
+
+def test_ties_without_a_winner_are_ties_with_the_best(make_run: MakeRun) -> None:
+    run = make_run(verdict="unresolved")
+    decision = run.read_decision()
+    assert decision
+    run.write_decision(decision.model_copy(update={"ties": (decision.standings[0].candidate,)}))
+    text = page_of(run).text
+    assert "cannot be told from the best" in text
+    assert "cannot be told from the winner" not in text
 
 
 def test_the_table_holds_every_cell_with_its_reason(make_run: MakeRun) -> None:
@@ -192,7 +212,7 @@ def test_pairs_are_told_with_the_better_one_first(make_run: MakeRun) -> None:
         "Retrieval (RAG) and Fine-tuning are equally good to within the margin of 3.0 points (−2.0 to +2.5 points)."
         in text
     )
-    assert "No difference can be told between Few-shot prompt and Fine-tuning (−3.1 to +8.0 points)." in text
+    assert "No difference can be told between Few-shot prompting and Fine-tuning (−3.1 to +8.0 points)." in text
     # Where less is better, the same numbers mean the opposite.
     run.write_decision(decision.model_copy(update={"pairs": pairs[:1], "better": "lower"}))
     assert "Baseline is better than Fine-tuning by 12.0 to 30.0 points." in page_of(run).text
@@ -202,7 +222,12 @@ def test_trials_openings_data_and_command_are_there(make_run: MakeRun) -> None:
     text = page_of(make_run()).text
     assert "phrasing polite" in text
     assert "The test set was opened 6 times." in text
-    assert "Rejected rows empty: 2" in text
+    assert "Train 140 examples" in text
+    assert "Rejected rows 2" in text
+    assert "Duplicates exact: 3, within a split: 1, across splits: 2" in text
+    assert "Documents that could not be read 1" in text
+    assert "Files questions.csv (encoding: utf-8, rows: 242)" in text
+    assert "The test split has only 60 examples" in text
     assert "rung run task.yaml --all" in text
     assert "x86_64, 8 cores, 15.6 GiB memory, no GPU" in text
     assert "A simple program without a language model" in text
@@ -251,11 +276,14 @@ def test_a_candidate_whose_evaluation_is_missing_stays_in_the_table(make_run: Ma
 
 def test_recorded_answers_need_no_training_no_documents_and_no_cost(tmp_path: Path) -> None:
     systems = tuple(("recorded", name, share, 0.0, 0.5, 0.0) for name, share in (("a.jsonl", 0.6), ("b.jsonl", 0.8)))
-    run = finished_run(tmp_path / "compare", "label", "en", ladder=systems, winner="recorded")
+    run = finished_run(tmp_path / "compare", "label", "en", ladder=systems, winner="recorded", others=False)
     html = build_report(run)["html"].read_text("utf-8")
     page = Page(html)
     assert "b.jsonl wins" in page.text
     assert "Recorded answers" not in page.text
+    assert "right only with b.jsonl" in page.text
+    assert "Whether those who made them had seen the questions before cannot be told from here." in page.text
+    assert "Before and after" not in page.text
     assert "There is no picture of cost" in page.text
     assert html.count('role="img"') == 2
     assert "Training and tuning, once" not in page.text

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from rung.report.axes import cost_axis, round_ticks
+from rung.report.curves import MOST, thinned
+from rung.report.letters import clean, pad, width, wrap
 from rung.report.placing import Box, Dot, place_labels
 from rung.report.svg import tidy
-from rung.report.text import clean, pad, width, wrap
 
 
 def test_labels_of_a_crowded_picture_neither_overlap_nor_leave_it() -> None:
@@ -50,6 +51,17 @@ def test_ticks_are_round_and_inside(low: float, high: float) -> None:
     assert low <= ticks[0] < ticks[-1] <= high
     steps = np.diff(ticks)
     assert np.allclose(steps, steps[0])
+
+
+def test_a_curve_noted_at_every_step_is_drawn_as_means_over_its_whole_length() -> None:
+    curve = [{"step": step, "value": float(step % 2)} for step in range(1000)]
+    few = thinned(curve)
+    assert len(few) <= MOST
+    assert few[0]["step"] < 9
+    assert few[-1]["step"] > 990
+    assert sum(point["value"] for point in few) / len(few) == pytest.approx(0.5, abs=0.05)
+    assert thinned(curve[:50]) == curve[:50]
+    assert thinned([]) == []
 
 
 def test_an_svg_keeps_shapes_and_text_only() -> None:

@@ -1,0 +1,59 @@
+"""What every benchmark shares: where data lie, the one JSON line at the end, and where results are kept."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+DATASETS = ROOT.parent / "shared" / "datasets"
+RESULTS = Path(__file__).with_name("results")
+PACKAGES = ("rung", "torch", "transformers", "peft", "trl", "lm_eval", "scikit-learn", "numpy")
+
+
+def say(text: str) -> None:
+    """Progress: to stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def need_datasets(*names: str) -> Path:
+    """The folder of real data sets; ends the benchmark with a reason where they are absent."""
+    for name in names:
+        if not (DATASETS / name).is_dir():
+            say(f"skipped: the data set {name} is not beside this checkout")
+            raise SystemExit(0)
+    return DATASETS
+
+
+def finish(name: str, n: Any, **figures: Any) -> None:
+    """Keep the result, and print it as the last line of stdout."""
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    result = {
+        "name": name,
+        **figures,
+        "n": n,
+        "versions": versions,
+        "cores": os.cpu_count(),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "command": f"make bench-{name}",
+    }
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    print(json.dumps(result, ensure_ascii=False))
+
+
+def median(values: list[float]) -> float:
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2

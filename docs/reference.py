@@ -1,0 +1,204 @@
+"""Writes docs/reference/task-yaml.md from the schema, and holds docs/reference/run-folder.md against the records.
+
+    python docs/reference.py           write task-yaml.md anew
+    python docs/reference.py --check   exit 1 where it is out of date, or where run-folder.md misses a field or names one too many
+
+Both languages stand side by side, taken from the lines that every field of the schema carries.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import sys
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from rung.config import Config, ModelConfig, field_docs
+from rung.config.schema import DEFAULT_METRICS
+from rung.core import candidate, evaluation, model, task
+from rung.core.registry import parts
+from rung.store import records
+from rung.training.sft import SftResult, SftSettings
+
+FOLDER = Path(__file__).with_name("reference")
+PAGE = FOLDER / "task-yaml.md"
+RUN_FOLDER = FOLDER / "run-folder.md"
+_NAMES = {str: "text", int: "whole number", float: "number", bool: "true or false"}
+_LIMITS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+RECORDS: tuple[type[Any], ...] = (
+    task.Split,
+    records.Plan,
+    records.Cell,
+    records.Spend,
+    records.Outcome,
+    records.TrialRecord,
+    candidate.Candidate,
+    model.ModelRef,
+    model.WeightsRef,
+    candidate.PromptSlot,
+    candidate.ShotsSlot,
+    candidate.ShotExample,
+    candidate.RetrieverSlot,
+    candidate.Recipe,
+    candidate.AdapterSlot,
+    candidate.OutputSlot,
+    candidate.StepRef,
+    evaluation.Row,
+    evaluation.Answer,
+    model.Failure,
+    evaluation.Score,
+    evaluation.EvaluationHeader,
+    evaluation.Summary,
+    evaluation.Resources,
+    records.Opening,
+    records.Decision,
+    records.Standing,
+    records.Interval,
+    records.Check,
+    records.Pair,
+    records.Text,
+    SftResult,
+)
+"""What lies in a run folder; each has a section of its name in run-folder.md."""
+
+HEAD = """\
+# task.yaml
+
+Written by `docs/reference.py` from the schema in `src/rung/config/schema.py`; change it there.
+本页由 `docs/reference.py` 根据 `src/rung/config/schema.py` 生成，请在源文件中修改。
+
+`rung init questions.csv` proposes a file with these lines as comments. The file is read strictly: an unknown field, a
+field written twice, an anchor, a tag or a missing file is a mistake, and all mistakes are reported at once, each with its
+line. Paths are relative to the file. Where a list is asked for, a single value will do. A model written as bare text is the
+id of a local model.
+
+`rung init questions.csv` 会生成带有这些注释的文件。读取是严格的：未知字段、重复字段、锚点、标签、不存在的文件都算错误，
+并且一次全部报告，逐条注明行号。路径相对于该文件。需要列表的地方也可以只写一个值。只写一段文字的模型，就是本地模型的编号。
+
+The least that is needed / 最少需要的内容：
+
+```yaml
+instruction: Name the topic of the question.
+inputs: [question]
+output: {kind: label, column: topic}
+data: {examples: questions.csv}
+```
+
+## Fields / 字段
+"""
+
+SETTINGS = """
+`fine_tune`, `few_shot+fine_tune` and `rag+fine_tune` take the hyper-parameters below; the second takes `k` besides (examples
+shown, 3), the third `k` (passages shown, 2) and `chunk_words` (70). An unknown name is refused (E2407). The other methods
+choose their settings on dev and take none. `max_seconds` is the rung's share of the budget, and `seed` is `data.seed`,
+unless they are written here.
+
+`fine_tune`、`few_shot+fine_tune` 和 `rag+fine_tune` 接受下列超参数；第二个另有 `k`（展示的示例数，3），第三个另有
+`k`（展示的段落数，2）和 `chunk_words`（70）。未知名称会被拒绝（E2407）。其他方法在开发集上自行选择设置，不接受设置项。
+不写时，`max_seconds` 是该方法分到的预算，`seed` 等于 `data.seed`。
+"""
+
+
+def fields(block: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every field by its dotted path, as `field_docs` names them."""
+    for name, info in block.model_fields.items():
+        yield prefix + name, info
+        inner = ModelConfig if info.annotation == Config.model_fields["models"].annotation else info.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield from fields(inner, f"{prefix}{name}.")
+
+
+def kind(annotation: Any) -> str:
+    """A field's type as a person would say it."""
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if annotation in _NAMES:
+        return _NAMES[annotation]
+    if origin is Literal:
+        return ", ".join(f"`{value}`" for value in inner)
+    if origin in {Union, types.UnionType}:
+        return " or ".join(kind(part) for part in inner if part is not type(None))
+    if origin is tuple:
+        return "list"
+    if hasattr(annotation, "__metadata__"):
+        return kind(inner[0])
+    return "block"
+
+
+def default(value: Any) -> str:
+    if value is PydanticUndefined:
+        return "**required**"
+    if value is None or isinstance(value, BaseModel) or value in ((), {}, ""):
+        return ""
+    if isinstance(value, tuple):
+        return "`[" + ", ".join(item.label if isinstance(item, ModelConfig) else str(item) for item in value) + "]`"
+    return f"`{value}`" if isinstance(value, str) else f"`{value:g}`"
+
+
+def limits(info: Any) -> str:
+    found = [f"{sign} {getattr(mark, name):g}" for mark in info.metadata for name, sign in _LIMITS.items() if hasattr(mark, name)]
+    return ", ".join(["", *found])
+
+
+def page() -> str:
+    """The whole page."""
+    english, chinese = field_docs("en"), field_docs("zh")
+    lines = [HEAD, "| field | type | default | meaning | 含义 |", "|---|---|---|---|---|"]
+    for path, info in fields(Config):
+        what = f"{kind(info.annotation)}{limits(info)}"
+        lines.append(f"| `{path}` | {what} | {default(info.default)} | {english[path]} | {chinese[path]} |")
+    lines += ["", "`name` is the name of the file's folder when absent. `models.*` are the fields of one entry of the list."]
+    lines += ["不写 `name` 时取文件所在文件夹的名字。`models.*` 是列表中一项的字段。", ""]
+    lines += ["## Metrics when none are named / 默认指标", ""]
+    lines += [f"- `{name}`: {', '.join(f'`{metric}`' for metric in found)}" for name, found in DEFAULT_METRICS.items()]
+    lines += ["", "## Settings of a method / 方法的设置", SETTINGS, "| name | default |", "|---|---|"]
+    lines += [f"| `{field.name}` | {json.dumps(field.default)} |" for field in dataclasses.fields(SftSettings)]
+    lines += ["", "## Parts by name / 已注册的部件", ""]
+    for part_kind in ("method", "model", "metric", "encoder", "retriever", "step"):
+        lines += [f"**{part_kind}**", ""]
+        # Parts of other installed packages are not ours to describe.
+        own = [part for part in parts(part_kind).values() if part.target.startswith("rung.")]
+        lines += [f"- `{part.name}`: {part.about}" for part in own]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def misfits() -> Iterator[str]:
+    """Where run-folder.md and the records differ."""
+    sections = re.split(r"^#{2,4} ", RUN_FOLDER.read_text("utf-8"), flags=re.MULTILINE)
+    told = {section.split("\n", 1)[0].strip(" `"): section for section in sections}
+    for record in RECORDS:
+        if record.__name__ not in told:
+            yield f"no section '{record.__name__}'"
+            continue
+        rows = set(re.findall(r"^\| `(\w+)`", told[record.__name__], flags=re.MULTILINE))
+        names = (
+            set(record.model_fields)
+            if issubclass(record, BaseModel)
+            else {field.name for field in dataclasses.fields(record)}
+        )
+        yield from (f"{record.__name__}.{name} is not told" for name in sorted(names - rows))
+        yield from (f"{record.__name__} has no field '{name}'" for name in sorted(rows - names))
+
+
+def main(arguments: list[str]) -> int:
+    if arguments == ["--check"]:
+        wrong = [f"{RUN_FOLDER.name}: {text}" for text in misfits()]
+        if not PAGE.is_file() or PAGE.read_text("utf-8") != page():
+            wrong.append(f"{PAGE.name} is out of date: run `make docs`")
+        print("\n".join(wrong), file=sys.stderr, end="\n" if wrong else "")
+        return 1 if wrong else 0
+    if arguments:
+        raise SystemExit(__doc__)
+    PAGE.write_text(page(), "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
