@@ -76,11 +76,11 @@ Written by `docs/reference.py` from the schema in `src/rung/config/schema.py`; c
 
 `rung init questions.csv` proposes a file with these lines as comments. The file is read strictly: an unknown field, a
 field written twice, an anchor, a tag or a missing file is a mistake, and all mistakes are reported at once, each with its
-line. Paths are relative to the file. Where a list is asked for, a single value will do. A model written as bare text is the
-id of a local model.
+line; columns are looked up in the data once the file itself is right. Paths are relative to the file. Where a list is asked
+for, a single value will do. A model written as bare text is the id of a local model.
 
 `rung init questions.csv` 会生成带有这些注释的文件。读取是严格的：未知字段、重复字段、锚点、标签、不存在的文件都算错误，
-并且一次全部报告，逐条注明行号。路径相对于该文件。需要列表的地方也可以只写一个值。只写一段文字的模型，就是本地模型的编号。
+并且一次全部报告，逐条注明行号；文件本身无误之后，再核对数据中的列。路径相对于该文件。需要列表的地方也可以只写一个值。只写一段文字的模型，就是本地模型的编号。
 
 The least that is needed / 最少需要的内容：
 
@@ -142,7 +142,12 @@ def default(value: Any) -> str:
 
 
 def limits(info: Any) -> str:
-    found = [f"{sign} {getattr(mark, name):g}" for mark in info.metadata for name, sign in _LIMITS.items() if hasattr(mark, name)]
+    found = [
+        f"{sign} {getattr(mark, name):g}"
+        for mark in info.metadata
+        for name, sign in _LIMITS.items()
+        if hasattr(mark, name)
+    ]
     return ", ".join(["", *found])
 
 
@@ -153,8 +158,19 @@ def page() -> str:
     for path, info in fields(Config):
         what = f"{kind(info.annotation)}{limits(info)}"
         lines.append(f"| `{path}` | {what} | {default(info.default)} | {english[path]} | {chinese[path]} |")
-    lines += ["", "`name` is the name of the file's folder when absent. `models.*` are the fields of one entry of the list."]
+    lines += [
+        "",
+        "`name` is the name of the file's folder when absent. `models.*` are the fields of one entry of the list.",
+    ]
     lines += ["不写 `name` 时取文件所在文件夹的名字。`models.*` 是列表中一项的字段。", ""]
+    lines += [
+        "`budget.max_cost` is read but not enforced yet; `encoder: folder` cannot be given its path here yet. A model of kind"
+    ]
+    lines += ["`recorded` runs no rung: compare recorded answers with `rung compare`.", ""]
+    lines += [
+        "`budget.max_cost` 会读取，但尚未执行；`encoder: folder` 还不能在这里写路径。`recorded` 类型的模型不能运行任何方法：已记录的答案"
+    ]
+    lines += ["请用 `rung compare` 比较。", ""]
     lines += ["## Metrics when none are named / 默认指标", ""]
     lines += [f"- `{name}`: {', '.join(f'`{metric}`' for metric in found)}" for name, found in DEFAULT_METRICS.items()]
     lines += ["", "## Settings of a method / 方法的设置", SETTINGS, "| name | default |", "|---|---|"]
