@@ -70,7 +70,9 @@ class DataFile:
             problem = row.problem
             if problem is None and len(row.cells) != width:
                 problem = BadRow("E2205", expected=width, found=len(row.cells))
-            values = {} if problem else {name: cell for name, cell in zip(self._header, row.cells, strict=False) if name}
+            values = (
+                {} if problem else {name: cell for name, cell in zip(self._header, row.cells, strict=False) if name}
+            )
             yield Row(row.line, values, row.raw.rstrip("\r\n"), problem)
 
     def _whole_text(self) -> str:

@@ -96,7 +96,7 @@ def decide(contenders: Sequence[Contender], protocol: Protocol) -> Decision:
     ]
     winner, verdict = _choose(standings, protocol)
     ties = _ties(standings, bounds, winner, able)
-    if verdict == "winner" and ties:
+    if protocol.mode == "compare" and verdict == "winner" and ties:
         verdict = "tie"
     decision = Decision(
         mode=protocol.mode,

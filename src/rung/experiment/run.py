@@ -65,6 +65,7 @@ class Unwatched:
 class Session:
     """One process working on one run."""
 
+    task_file: Path
     prepared: Prepared
     run: RunFolder
     bench: Bench
@@ -110,7 +111,7 @@ def run_task(
     run = run_folder(prepared, runs, run_id)
     with run_lock(run.path), PeakMemory().watching() as memory:
         _check_same(run, prepared)
-        session = _start(prepared, run, memory, watcher or Unwatched(), compare_all)
+        session = _start(task_file, prepared, run, memory, watcher or Unwatched(), compare_all)
         try:
             _climb_or_compare(session)
         except KeyboardInterrupt as error:
@@ -125,13 +126,15 @@ def _check_same(run: RunFolder, prepared: Prepared) -> None:
         raise UsageError("E1303", run=run.path)
 
 
-def _start(prepared: Prepared, run: RunFolder, memory: PeakMemory, watcher: Watcher, compare_all: bool) -> Session:
+def _start(
+    task_file: Path, prepared: Prepared, run: RunFolder, memory: PeakMemory, watcher: Watcher, compare_all: bool
+) -> Session:
     bench = open_bench(prepared)
     mode: Literal["compare", "climb"] = "climb" if prepared.task.target is not None and not compare_all else "compare"
     metrics = [create("metric", name, task=prepared.task) for name in prepared.task.metrics]
     first = not (run.path / "run.yaml").is_file()
     before = 0.0 if first else float(run.read_run().get("wall_seconds", 0.0))
-    session = Session(prepared, run, bench, metrics, watcher, memory, mode, spent_before=before)
+    session = Session(task_file, prepared, run, bench, metrics, watcher, memory, mode, spent_before=before)
     if first:
         write_text(
             run.path / "examples.jsonl",
@@ -174,7 +177,7 @@ def _keep_record(session: Session) -> None:
         "name": prepared.task.name,
         "hash": prepared.hash,
         "created": before.get("created") or time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "command": before.get("command") or f"rung run {_shown(prepared.config.folder)}",
+        "command": before.get("command") or f"rung run {_shown(session.task_file)}",
         "finished": finished,
         "wall_seconds": round(session.spent_before + session.watch.seconds, 1),
         "peak_memory_gib": round(max(session.memory.peak_gib, before.get("peak_memory_gib", 0.0)), 3),
@@ -189,12 +192,12 @@ def _keep_record(session: Session) -> None:
     run.write_run(record)
 
 
-def _shown(folder: Path) -> str:
-    """A task's folder as a person would type it, without this machine's layout."""
+def _shown(task_file: Path) -> str:
+    """A task file as a person would type it, without this machine's layout."""
     try:
-        return (folder.resolve() / "task.yaml").relative_to(Path.cwd()).as_posix()
+        return task_file.resolve().relative_to(Path.cwd()).as_posix()
     except ValueError:
-        return f"{folder.resolve().name}/task.yaml"
+        return f"{task_file.resolve().parent.name}/{task_file.name}"
 
 
 def _versions() -> dict[str, str]:
@@ -223,7 +226,8 @@ def _climb_or_compare(session: Session) -> None:
         if cell.blockers:
             outcome = outcome or _keep(session, Outcome(cell=cell, status="blocked"), None)
             continue
-        if outcome is None or outcome.status not in {"done", "skipped"}:
+        settled = {"done", "skipped"} if session.mode == "climb" else {"done"}
+        if outcome is None or outcome.status not in settled:
             progress = session.watcher.started(cell)
             outcome = _adapt(session, cell, list(plan.cells[number:]), progress)
             if outcome.status != "done":
@@ -239,7 +243,7 @@ def _climb_or_compare(session: Session) -> None:
             contenders.append(contender)
         if session.mode == "climb" and contender is not None:
             decision = _decide(session, contenders, plan)
-            if decision.verdict == "winner":
+            if decision.winner is not None:
                 _skip_rest(session, plan.cells[number + 1 :])
                 break
     session.bench.release()

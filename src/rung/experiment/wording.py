@@ -23,8 +23,14 @@ def _say(key: str, language: Lang, **values: object) -> str:
     for name, value in values.items():
         shown = str(value)
         text = text.replace("{" + name + "}", shown)
-        text = text.replace("{" + name.capitalize() + "}", shown[:1].upper() + shown[1:])
+        text = text.replace("{" + name.capitalize() + "}", _sentence_start(shown))
     return text
+
+
+def _sentence_start(name: str) -> str:
+    """Capitalised, unless it is somebody's own name for a system."""
+    ours = {entry["en"] for entry in _words()["methods"].values()}
+    return name[:1].upper() + name[1:] if any(name.startswith(known) for known in ours) else name
 
 
 def _called(standing: Standing, decision: Decision, language: Lang) -> str:
@@ -44,7 +50,7 @@ def _join(names: list[str], language: Lang) -> str:
 
 
 def percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f} %"
+    return "–" if value is None else f"{100 * value:.1f}%"
 
 
 def _points(value: float) -> str:

@@ -19,7 +19,7 @@ from rung.training.rows import render_rows
 from rung.training.runner import Job, Trained, train
 from rung.training.sft import SftSettings
 
-DEV_LIMIT = 48
+DEV_LIMIT = 40
 """Dev questions a checkpoint is scored on."""
 MIN_ROWS = 8
 _START_SECONDS = 12.0

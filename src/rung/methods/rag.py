@@ -10,8 +10,6 @@ from rung.methods.estimate import answering_cost
 from rung.methods.slots import new_candidate, passages_slot, prompt_slot
 from rung.methods.tuning import Setting, best, dev_sample, try_settings
 
-DEV_LIMIT = 60
-"""Prompts with passages are long, so fewer dev questions are spent on each setting."""
 SMALL_CHUNK, LARGE_CHUNK = 70, 140
 
 
@@ -27,16 +25,16 @@ class Rag:
         return [] if fit.documents else ["E2404"]
 
     def estimate(self, fit: FitData, model: Model) -> Cost:
-        return answering_cost(fit, model, questions=min(DEV_LIMIT, len(dev_sample(fit))) * 6, longer=3.0)
+        return answering_cost(fit, model, questions=len(dev_sample(fit)) * 6, longer=3.0)
 
     def adapt(self, fit: FitData, model: Model, budget: Budget) -> Candidate:
-        tried = list(try_settings(fit, model, budget, [_setting(fit, model, p) for p in PHRASINGS], limit=DEV_LIMIT))
+        tried = list(try_settings(fit, model, budget, [_setting(fit, model, p) for p in PHRASINGS]))
         phrasing = best(tried).candidate.prompt.phrasing
         more = [_setting(fit, model, phrasing, chunk_words=LARGE_CHUNK)]
-        tried += try_settings(fit, model, budget, more, limit=DEV_LIMIT)
+        tried += try_settings(fit, model, budget, more)
         chunk_words = _recipe(best(tried).candidate).chunk_words
         more = [_setting(fit, model, phrasing, chunk_words=chunk_words, k=k) for k in (1, 4)]
-        tried += try_settings(fit, model, budget, more, limit=DEV_LIMIT)
+        tried += try_settings(fit, model, budget, more)
         return best(tried).candidate
 
 

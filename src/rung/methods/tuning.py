@@ -20,6 +20,8 @@ from rung.methods.slots import encoder_named, seeded_sample
 
 DEV_LIMIT = 100
 """Dev questions a setting is tried on. Enough to tell settings that differ by ten points; finer differences do not decide here."""
+DEV_LIMIT_WRITTEN = 40
+"""The same where every answer is written out token by token, which takes ten times as long as choosing a label."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,13 @@ def score_of(metric: Metric, examples: Sequence[Example], answers: Sequence[Answ
     return value if metric.better == "higher" else -value
 
 
-def dev_sample(fit: FitData, limit: int = DEV_LIMIT) -> tuple[Example, ...]:
-    return seeded_sample(fit.dev, limit, fit.seed, "dev")
+def dev_sample(fit: FitData, limit: int | None = None) -> tuple[Example, ...]:
+    usual = DEV_LIMIT if fit.task.output.kind == "label" else DEV_LIMIT_WRITTEN
+    return seeded_sample(fit.dev, limit or usual, fit.seed, "dev")
 
 
 def try_settings(
-    fit: FitData, model: Model | None, budget: Budget, settings: Sequence[Setting], *, limit: int = DEV_LIMIT
+    fit: FitData, model: Model | None, budget: Budget, settings: Sequence[Setting], *, limit: int | None = None
 ) -> Iterator[tuple[Setting, Trial]]:
     """Try each setting on dev, in order; one that an interrupted run has tried is not tried again.
 

@@ -102,7 +102,7 @@ def score_choices(module: Any, prompts: Sequence[Sequence[int]], tree: LabelTree
     """
     import torch
 
-    device = module.lm_head.weight.device
+    device = next(module.parameters()).device
     with torch.inference_mode():
         shared = shared_prefix(prompts) if len(prompts) > 1 else 0
         cache = None

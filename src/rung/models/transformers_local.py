@@ -18,6 +18,7 @@ from rung.core.model import Capabilities, Completion, Failure, ModelRef, Request
 from rung.models.choices import LabelTree, build_tree, score_choices
 from rung.models.embedded import NAME as EMBEDDED
 from rung.models.embedded import embedded_folder
+from rung.models.packed import pack_linears
 
 BATCH_TOKENS = 12_288
 """Prompt and answer tokens, padding included, that go through the model at once."""
@@ -54,6 +55,8 @@ class TransformersModel:
         self._place = embedded_folder() if id == EMBEDDED else Path(id)
         self._adapter = adapter
         self._kept = loaded
+        self._borrowed = loaded is not None
+        self._packed = False
         self._trees: dict[tuple[str, ...], LabelTree] = {}
         config = _config(str(self._place) if self._place.exists() else id, revision)
         self.ref = ModelRef(
@@ -82,9 +85,17 @@ class TransformersModel:
                 self._kept = replace(self._kept, module=_merge(self._kept.module, self._adapter))
         return self._kept
 
+    @property
+    def _answering(self) -> Loaded:
+        """The weights as answering uses them: on a CPU laid out for it, which training could not go on from."""
+        if not self._packed and not self._borrowed and self.ref.engine == "transformers-cpu":
+            pack_linears(self._loaded.module)
+            self._packed = True
+        return self._loaded
+
     def release(self) -> None:
         """Give the weights' memory back; the next request reads them again."""
-        self._kept = None
+        self._kept, self._packed = None, False
 
     @classmethod
     def open(
@@ -129,6 +140,8 @@ class TransformersModel:
 
     def training_parts(self) -> TrainingParts:
         """Module, encoding and an evaluator for training; the module is this model's own, not a copy."""
+        if self._packed:
+            self.release()
         return TrainingParts(
             module=self._loaded.module,
             encode=self.encode,
@@ -204,7 +217,7 @@ class TransformersModel:
 
     def _choose(self, requests: Sequence[Request], prompts: Sequence[list[int]]) -> list[Completion]:
         choices = requests[0].choices
-        scores = score_choices(self._loaded.module, prompts, self._tree(choices))
+        scores = score_choices(self._answering.module, prompts, self._tree(choices))
         completions = []
         for row in scores:
             if not np.isfinite(row).all():
@@ -219,7 +232,7 @@ class TransformersModel:
     def _write(self, request: Request, prompts: Sequence[list[int]]) -> list[Completion]:
         import torch
 
-        module, tokenizer = self._loaded.module, self._loaded.tokenizer
+        module, tokenizer = self._answering.module, self._answering.tokenizer
         width = max(len(prompt) for prompt in prompts)
         end = tokenizer.eos_token_id
         ids = torch.full((len(prompts), width), end, dtype=torch.long)

@@ -32,9 +32,9 @@ def data_facts(reading: Reading, words: Words) -> list[Fact]:
     recorded.pop("findings", None)
     found = []
     if isinstance(counted, int):
-        found.append(Fact(words("data.n"), words("data.examples", n=f"{counted:,}")))
+        found.append(Fact(words("data.n"), words("data.count", n=f"{counted:,}")))
     for split, n in (reading.plan.splits if reading.plan else counted if isinstance(counted, dict) else {}).items():
-        found.append(Fact(words.known(f"data.{split}", split), words("data.examples", n=f"{n:,}")))
+        found.append(Fact(words.known(f"data.{split}", split), words("data.count", n=f"{n:,}")))
     for name, value in recorded.items():
         found.append(Fact(_label(name, words), plain(value, words), code="hash" in str(name)))
     return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,9 @@ from rung.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoin
 
 if TYPE_CHECKING:
     import torch
+
+_PLAIN_ATTENTION = 512
+"""Longest row, in tokens, whose attention matrix is written out."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,13 @@ def attach_lora(parts: TrainingParts, settings: SftSettings) -> Any:
         # peft still reads a property that transformers is renaming.
         warnings.filterwarnings("ignore", category=FutureWarning, message=".*is_gradient_checkpointing.*")
         return get_peft_model(parts.module, config, autocast_adapter_dtype=False)
+
+
+def _attention(width: int, device: str) -> AbstractContextManager[Any]:
+    """Plain attention for short rows on a CPU, where the fused kernel's backward pass costs more than all it saves."""
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    return sdpa_kernel(SDPBackend.MATH) if device == "cpu" and width <= _PLAIN_ATTENTION else nullcontext()
 
 
 class LoraTrainer:
@@ -221,8 +232,9 @@ class LoraTrainer:
         targets = sum(len(self.rows[i].target) for i in batch)
         total = 0.0
         for part in micro_batches(batch, self.lengths, self.settings.micro_tokens):
-            loss = self.loss_sum([self.rows[i] for i in part]) / targets
-            loss.backward()
+            with _attention(max(self.lengths[i] for i in part), self.device):
+                loss = self.loss_sum([self.rows[i] for i in part]) / targets
+                loss.backward()
             total += float(loss.detach())
         self.progress.tokens += sum(self.lengths[i] for i in batch)
         if not math.isfinite(total):
