@@ -157,7 +157,7 @@ def _registered(config: Config) -> Iterator[Mistake]:
         *((("methods", i), "method", name) for i, name in enumerate(config.methods)),
         *((("settings", name), "method", name) for name in config.settings),
         *((("models", i, "kind"), "model", model.kind) for i, model in enumerate(config.models)),
-        (("encoder",), "encoder", config.encoder),
+        (("encoder",), "encoder", config.encoder.partition(":")[0]),
     ]
     for loc, kind, name in named:
         known = [part for part in parts(kind) if kind != "model" or part not in NOT_BASE_MODELS]

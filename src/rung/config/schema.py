@@ -50,9 +50,7 @@ class OutputConfig(Block):
         "label (one of a set), text (free text) or json", "label（固定标签之一）、text（自由文本）或 json"
     )
     column: str = doc("the column that holds the right answer", "正确答案所在的列", min_length=1)
-    labels: Names = doc(
-        "the allowed labels; taken from the training rows when absent", "允许的标签；不写则取自训练数据", ()
-    )
+    labels: Names = doc("the allowed labels; taken from the examples when absent", "允许的标签；不写则取自示例数据", ())
     json_schema: Free | None = doc(
         "JSON schema of the answer; required for kind json", "答案的 JSON Schema；kind 为 json 时必填", None
     )
@@ -210,7 +208,11 @@ class Config(Block):
     models: tuple[Model, ...] = doc(
         "models to compare", "要比较的模型", (ModelConfig(id=BUILT_IN_MODEL),), min_length=1
     )
-    encoder: str = doc("sentence encoder of retrieval and baseline", "检索和基线使用的句向量模型", "minilm")
+    encoder: str = doc(
+        "sentence encoder of retrieval and baseline; folder:PATH for one of your own",
+        "检索和基线使用的句向量模型；自备模型写作 folder:路径",
+        "minilm",
+    )
     methods: Names = doc("rungs to try; all that can run when absent", "要尝试的方法；不写则尝试所有可行的方法", ())
     budget: BudgetConfig = doc("what a run may spend", "一次运行的预算", BudgetConfig())
     target: float | None = doc("the score that is good enough, 0 to 1", "达到多少分就够用，0 到 1", None, ge=0, le=1)

@@ -87,9 +87,16 @@ def open_candidate(
             index, name = place
             part = encoder if encoder is not None and encoder.id.split("@")[0] == name else None
             if part is None and name:
-                part = create("encoder", name)
+                part = create_encoder(name)
             opened[slot] = create("retriever", "index", folder=indexes / index.split("@")[0], encoder=part)
     return Opened(candidate, model, opened.get("passages"), opened.get("pool"), steps)
+
+
+def create_encoder(name: str) -> Encoder:
+    """An encoder by its name in task.yaml: a registry name, or `folder:PATH` for one of your own."""
+    kind, _, path = name.partition(":")
+    found: Encoder = create("encoder", kind, **({"path": Path(path)} if path else {}))
+    return found
 
 
 def _step(name: str, arguments: dict[str, Any]) -> Callable[[str], str | Failure]:
@@ -139,7 +146,7 @@ def _found_shots(
         if exclude is None:
             return [fixed for _ in queries]
         return [[shot for shot in fixed if shot.id not in hidden] for hidden in exclude]
-    found = opened.pool.search(queries, slot.k, mode="dense", exclude=exclude)
+    found = opened.pool.search(queries, slot.k, mode=slot.fusion, exclude=exclude)
     # The nearest comes last, next to the question.
     return [
         [Example(hit.item.id, hit.item.payload["inputs"], (hit.item.payload["answer"],)) for hit in reversed(hits)]

@@ -45,6 +45,7 @@ class ShotsSlot(Frozen):
     index: str = ""
     """`nearest`: the index over the training pool, `<hash>@<version>` under `indexes/`."""
     encoder: str = ""
+    fusion: Literal["rrf", "lexical", "dense"] = "dense"
 
 
 class Recipe(Frozen):

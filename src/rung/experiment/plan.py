@@ -9,11 +9,14 @@ from typing import Any
 
 from rung.config import ModelConfig
 from rung.config.load import to_model_ref
+from rung.core.errors import Problem, UsageError
 from rung.core.method import Method
 from rung.core.model import Model
 from rung.core.registry import create, find, parts
 from rung.core.task import FitData
+from rung.experiment.purse import PaidModel, Purse
 from rung.experiment.setup import Prepared
+from rung.models.cache import CachedModel
 from rung.store.records import Cell, Plan, Spend
 
 NO_MODEL = "-"
@@ -22,7 +25,8 @@ NO_MODEL = "-"
 def open_model(prepared: Prepared, model: ModelConfig) -> Model:
     """The backend of one entry under `models`; weights are read when first asked."""
     ref = to_model_ref(prepared.config, model)
-    opened: Model = find("model", ref.kind).open(ref)
+    backend = find("model", ref.kind)
+    opened: Model = backend(**ref.options) if ref.kind == "recorded" else backend.open(ref)
     return opened
 
 
@@ -45,6 +49,7 @@ class Bench:
     """Models by the name they go by, opened once for a run."""
 
     models: Mapping[str, Model]
+    purse: Purse
 
     def of(self, cell: Cell) -> Model:
         return self.models[cell.model] if cell.model != NO_MODEL else next(iter(self.models.values()))
@@ -55,8 +60,16 @@ class Bench:
                 model.release()
 
 
-def open_bench(prepared: Prepared) -> Bench:
-    return Bench({model.label: open_model(prepared, model) for model in prepared.config.models})
+def open_bench(prepared: Prepared, answers: Path | None = None) -> Bench:
+    """Every model of the task. `answers`: where the answers of paid endpoints are kept, so that none is paid for twice."""
+    purse = Purse(prepared.config.budget.max_cost)
+    models: dict[str, Model] = {}
+    for entry in prepared.config.models:
+        model = open_model(prepared, entry)
+        if answers is not None and entry.base_url:
+            model = CachedModel(model, answers)
+        models[entry.label] = PaidModel(model, purse) if entry.base_url else model
+    return Bench(models, purse)
 
 
 def fit_data(prepared: Prepared, run: Path, folder: Path, method: str) -> FitData:
@@ -75,11 +88,24 @@ def fit_data(prepared: Prepared, run: Path, folder: Path, method: str) -> FitDat
     )
 
 
+def _check_settings(prepared: Prepared) -> None:
+    """Raises UsageError E2407 for a setting that its method does not have; a silent one would mislead."""
+    problems = []
+    for name, block in prepared.config.settings.items():
+        known: frozenset[str] = getattr(method_named(name), "settings", frozenset())
+        where = prepared.config.where("settings", name)
+        values = {"method": name, "known": ", ".join(sorted(known)) or "-"}
+        problems += [Problem("E2407", where, {"name": key, **values}) for key in block if key not in known]
+    if problems:
+        raise UsageError(problems[0].code, problems=problems)
+
+
 def make_plan(prepared: Prepared, bench: Bench, run: Path, *, estimate: bool = True) -> Plan:
     """Cells in ladder order, cheapest rung first."""
     config = prepared.config
     names = config.methods or tuple(parts("method"))
     cells: list[Cell] = []
+    _check_settings(prepared)
     for name in names:
         method = method_named(name)
         places = list(bench.models) if needs_model(method) else [NO_MODEL]

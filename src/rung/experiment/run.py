@@ -31,11 +31,13 @@ from rung.experiment.plan import Bench, fit_data, is_trained, make_plan, method_
 from rung.experiment.setup import Prepared, prepare
 from rung.methods.slots import encoder_named, seeded_sample
 from rung.store.atomic import run_lock, write_json, write_text
-from rung.store.records import Cell, Decision, Outcome, Plan
+from rung.store.records import Cell, Decision, Outcome, Plan, Spend
 from rung.store.runs import RunFolder
 
 _SPLITS: tuple[SplitName, ...] = ("dev", "test")
-DEV_QUESTIONS = 300
+DEV_QUESTIONS = {"label": 300, "text": 60, "json": 60}
+_PLAIN_SHARES = 2.0
+"""Even shares of the time left that a rung without training may take: it needs fewer, and what it leaves goes to training."""
 _RESERVE = 1.3
 """How much longer than the slowest evaluation so far the coming ones are taken to last."""
 
@@ -129,7 +131,7 @@ def _check_same(run: RunFolder, prepared: Prepared) -> None:
 def _start(
     task_file: Path, prepared: Prepared, run: RunFolder, memory: PeakMemory, watcher: Watcher, compare_all: bool
 ) -> Session:
-    bench = open_bench(prepared)
+    bench = open_bench(prepared, run.path / "answers.sqlite")
     mode: Literal["compare", "climb"] = "climb" if prepared.task.target is not None and not compare_all else "compare"
     metrics = [create("metric", name, task=prepared.task) for name in prepared.task.metrics]
     first = not (run.path / "run.yaml").is_file()
@@ -271,7 +273,8 @@ def _adapt(session: Session, cell: Cell, coming: Sequence[Cell], progress: Progr
     budget = Budget(journal=journal, seconds=_share(session, cell, coming), progress=progress)
     fit = fit_data(session.prepared, run.path, working, cell.method)
     watch = Stopwatch()
-    before = float(journal.notes.get("spent_seconds", 0.0)), float(journal.notes.get("spent_cpu", 0.0))
+    before = [float(journal.notes.get(f"spent_{what}", 0.0)) for what in ("seconds", "cpu", "money")]
+    paid = session.bench.purse.spent
     session.memory.restart()
     try:
         candidate = method.adapt(fit, session.bench.of(cell), budget)
@@ -291,10 +294,14 @@ def _adapt(session: Session, cell: Cell, coming: Sequence[Cell], progress: Progr
     finally:
         journal.note("spent_seconds", before[0] + watch.seconds)
         journal.note("spent_cpu", before[1] + watch.cpu)
-    money = 0.0
-    spent = watch.spend(money=money, memory_gib=session.memory.stretch_gib)
-    spent = spent.model_copy(
-        update={"seconds": before[0] + spent.seconds, "cpu_seconds": before[1] + spent.cpu_seconds}
+        journal.note("spent_money", before[2] + session.bench.purse.spent - paid)
+    on_gpu = "cuda" in session.bench.of(cell).ref.engine
+    spent = Spend(
+        seconds=before[0] + watch.seconds,
+        cpu_seconds=before[1] + watch.cpu,
+        gpu_seconds=before[0] + watch.seconds if on_gpu else 0.0,
+        money=before[2] + session.bench.purse.spent - paid,
+        memory_gib=session.memory.stretch_gib,
     )
     _publish(run, working, candidate)
     notes = {key: value for key, value in journal.notes.items() if not key.startswith("spent_")}
@@ -308,7 +315,7 @@ def _adapt(session: Session, cell: Cell, coming: Sequence[Cell], progress: Progr
 def _share(session: Session, cell: Cell, coming: Sequence[Cell]) -> float | None:
     """Seconds for one rung: what is left, less the evaluations to come, split evenly over the trained rungs still to come.
 
-    A rung without training gets the same share: its settings are few, and it stops trying when the share is spent.
+    A rung without training stops trying settings after two even shares among all the rungs to come.
     """
     left = session.left
     if left is None:
@@ -316,7 +323,7 @@ def _share(session: Session, cell: Cell, coming: Sequence[Cell]) -> float | None
     able = [c for c in coming if not c.blockers]
     trained = [c for c in able if is_trained(method_named(c.method))]
     reserve = _RESERVE * session.slowest * len(able)
-    among = len(trained) if is_trained(method_named(cell.method)) else len(able)
+    among = len(trained) if is_trained(method_named(cell.method)) else len(able) / _PLAIN_SHARES
     return max(10.0, (left - reserve) / max(1, among))
 
 
@@ -365,9 +372,10 @@ def _evaluate(session: Session, outcome: Outcome, progress: Progress) -> Contend
 def _questions(prepared: Prepared, split: SplitName) -> tuple[Split, tuple[Example, ...]]:
     """All of test; of dev at most a seeded sample, since dev is no evidence and a large one would cost as much as test."""
     frozen, examples = prepared.splits[split], prepared.examples[split]
-    if split != "dev" or len(examples) <= DEV_QUESTIONS:
+    limit = DEV_QUESTIONS[prepared.task.output.kind]
+    if split != "dev" or len(examples) <= limit:
         return frozen, examples
-    sample = seeded_sample(examples, DEV_QUESTIONS, prepared.config.data.seed, "dev evaluation")
+    sample = seeded_sample(examples, limit, prepared.config.data.seed, "dev evaluation")
     ids = tuple(example.id for example in sample)
     return Split(name="dev", ids=ids, hash=hash_json([frozen.hash, ids])), sample
 

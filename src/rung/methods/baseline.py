@@ -10,7 +10,7 @@ from rung.core.method import Budget, Cost
 from rung.core.model import Model, ModelRef
 from rung.core.registry import find
 from rung.core.task import FitData
-from rung.methods.slots import encoder_named, nearest_shots, passages_slot, prompt_slot
+from rung.methods.slots import encoder_named, nearest_shots, passages_slot, prompt_slot, recipe_of
 from rung.methods.tuning import Setting, best, try_settings
 from rung.models.linear import fit_linear
 
@@ -79,7 +79,7 @@ def _text_settings(fit: FitData) -> list[Setting]:
             Setting({"answer": "nearest question"}, _candidate(fit, ref, output, shots=nearest_shots(fit, 1)))
         )
     if fit.documents:
-        ref = extractive(mode="best_sentence", encoder=fit.encoder).ref
-        retriever = passages_slot(fit, Recipe(encoder=fit.encoder, k=1))
+        ref = extractive(mode="best_sentence", encoder=fit.encoder if fit.task.language == "en" else "").ref
+        retriever = passages_slot(fit, recipe_of(fit, k=1, chunk_words=Recipe().chunk_words))
         settings.append(Setting({"answer": "best sentence"}, _candidate(fit, ref, output, retriever=retriever)))
     return settings

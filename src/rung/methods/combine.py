@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rung.core.candidate import Candidate, Recipe
+from rung.core.candidate import Candidate
 from rung.core.method import Budget, Cost
 from rung.core.model import Model
 from rung.core.task import FitData
 from rung.methods.estimate import training_cost
-from rung.methods.fine_tune import settings_from, training_blockers, tune
+from rung.methods.fine_tune import SFT_SETTINGS, settings_from, training_blockers, tune
 from rung.methods.rag import SMALL_CHUNK
-from rung.methods.slots import nearest_shots, new_candidate, passages_slot, prompt_slot
+from rung.methods.slots import nearest_shots, new_candidate, passages_slot, prompt_slot, recipe_of
 
 
 class FewShotFineTune:
@@ -19,6 +19,7 @@ class FewShotFineTune:
 
     name = "few_shot+fine_tune"
     rank = 50
+    settings = SFT_SETTINGS | {"k"}
     trained = True
 
     def blockers(self, fit: FitData, model: Model) -> list[str]:
@@ -40,6 +41,7 @@ class RagFineTune:
 
     name = "rag+fine_tune"
     rank = 60
+    settings = SFT_SETTINGS | {"k", "chunk_words"}
     trained = True
 
     def blockers(self, fit: FitData, model: Model) -> list[str]:
@@ -52,7 +54,7 @@ class RagFineTune:
     def adapt(self, fit: FitData, model: Model, budget: Budget) -> Candidate:
         fit, k = _take(fit, "k", 2)
         fit, chunk_words = _take(fit, "chunk_words", SMALL_CHUNK)
-        recipe = Recipe(chunk_words=chunk_words, chunk_overlap=chunk_words // 6, encoder=fit.encoder, k=k)
+        recipe = recipe_of(fit, k=k, chunk_words=chunk_words)
         prompt = prompt_slot(fit.task, "grounded", grounded=True)
         shown = new_candidate(fit, model, self.name, prompt, retriever=passages_slot(fit, recipe))
         return tune(fit, model, budget, shown)

@@ -11,7 +11,7 @@ from rung.methods.estimate import answering_cost
 from rung.methods.slots import Layout, nearest_shots, new_candidate, prompt_slot, seeded_sample
 from rung.methods.tuning import Setting, best, dev_sample, try_settings
 
-NEAREST = (3, 5, 8)
+NEAREST = (3, 6)
 FIXED = 4
 
 

@@ -8,7 +8,6 @@ from dataclasses import fields
 from typing import Any
 
 from rung.core.candidate import AdapterSlot, Candidate
-from rung.core.errors import UsageError
 from rung.core.method import Budget, Cost
 from rung.core.model import Model
 from rung.core.task import FitData
@@ -19,9 +18,10 @@ from rung.training.rows import render_rows
 from rung.training.runner import Job, Trained, train
 from rung.training.sft import SftSettings
 
-DEV_LIMIT = 40
+DEV_LIMIT = 32
 """Dev questions a checkpoint is scored on."""
 MIN_ROWS = 8
+SFT_SETTINGS = frozenset(field.name for field in fields(SftSettings))
 _START_SECONDS = 12.0
 """Starting the child and reading the weights, taken off a budget before training."""
 
@@ -31,6 +31,7 @@ class FineTune:
 
     name = "fine_tune"
     rank = 40
+    settings = SFT_SETTINGS
     trained = True
 
     def blockers(self, fit: FitData, model: Model) -> list[str]:
@@ -51,11 +52,7 @@ def training_blockers(fit: FitData, model: Model) -> list[str]:
 
 
 def settings_from(hints: Mapping[str, Any], **defaults: Any) -> SftSettings:
-    """Hyper-parameters from a method's block of task.yaml. Raises UsageError E2407 for a name that is not one."""
-    known = {field.name for field in fields(SftSettings)}
-    for name in hints:
-        if name not in known:
-            raise UsageError("E2407", name=name, known=", ".join(sorted(known)))
+    """Hyper-parameters from a method's block of task.yaml, whose names the plan has checked."""
     return SftSettings(**{**defaults, **hints})
 
 

@@ -7,7 +7,7 @@ from rung.core.method import Budget, Cost
 from rung.core.model import Model
 from rung.core.task import FitData
 from rung.methods.estimate import answering_cost
-from rung.methods.slots import new_candidate, passages_slot, prompt_slot
+from rung.methods.slots import new_candidate, passages_slot, prompt_slot, recipe_of
 from rung.methods.tuning import Setting, best, dev_sample, try_settings
 
 SMALL_CHUNK, LARGE_CHUNK = 70, 140
@@ -33,7 +33,7 @@ class Rag:
         more = [_setting(fit, model, phrasing, chunk_words=LARGE_CHUNK)]
         tried += try_settings(fit, model, budget, more)
         chunk_words = _recipe(best(tried).candidate).chunk_words
-        more = [_setting(fit, model, phrasing, chunk_words=chunk_words, k=k) for k in (1, 4)]
+        more = [_setting(fit, model, phrasing, chunk_words=chunk_words, k=k) for k in (1, 3)]
         tried += try_settings(fit, model, budget, more)
         return best(tried).candidate
 
@@ -46,7 +46,7 @@ def _recipe(candidate: Candidate) -> Recipe:
 
 
 def _setting(fit: FitData, model: Model, phrasing: str, *, chunk_words: int = SMALL_CHUNK, k: int = 2) -> Setting:
-    recipe = Recipe(chunk_words=chunk_words, chunk_overlap=chunk_words // 6, encoder=fit.encoder, k=k)
+    recipe = recipe_of(fit, k=k, chunk_words=chunk_words)
     prompt = prompt_slot(fit.task, phrasing, grounded=True)
     candidate = new_candidate(fit, model, "rag", prompt, retriever=passages_slot(fit, recipe))
     return Setting({"phrasing": phrasing, "chunk_words": chunk_words, "k": k}, candidate)

@@ -8,10 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from rung.core.answer import Item
+from rung.core.answer import Item, create_encoder
 from rung.core.candidate import Candidate, OutputSlot, PromptSlot, Recipe, RetrieverSlot, ShotsSlot, StepRef
 from rung.core.model import Encoder, Model
-from rung.core.registry import create
 from rung.core.task import Example, FitData, Task
 from rung.retrieval.chunk import chunk_documents
 from rung.retrieval.index import build_index
@@ -28,8 +27,7 @@ def _texts() -> dict[str, dict[str, str]]:
 @cache
 def encoder_named(name: str) -> Encoder:
     """The encoder of that registry name, loaded once in this process."""
-    found: Encoder = create("encoder", name)
-    return found
+    return create_encoder(name)
 
 
 def prompt_slot(
@@ -89,7 +87,26 @@ def nearest_shots(fit: FitData, k: int) -> ShotsSlot:
         if example.references
     ]
     index = build_index(items, encoder=encoder_named(fit.encoder), indexes=fit.run / "indexes", kind="examples")
-    return ShotsSlot(mode="nearest", k=k, index=index, encoder=fit.encoder)
+    return ShotsSlot(mode="nearest", k=k, index=index, encoder=fit.encoder, fusion=_reads(fit, "dense"))
+
+
+Fusion = Literal["rrf", "lexical", "dense"]
+
+
+def _reads(fit: FitData, usual: Fusion) -> Fusion:
+    """The usual way to search, unless the built-in encoder cannot read the task's language: it has seen English only."""
+    return "lexical" if fit.encoder == "minilm" and fit.task.language != "en" else usual
+
+
+def recipe_of(fit: FitData, *, k: int, chunk_words: int) -> Recipe:
+    """How passages are cut and found where nothing else has been tuned."""
+    return Recipe(
+        chunk_words=chunk_words,
+        chunk_overlap=chunk_words // 6,
+        encoder=fit.encoder,
+        fusion=_reads(fit, "rrf"),
+        k=k,
+    )
 
 
 def passages_slot(fit: FitData, recipe: Recipe) -> RetrieverSlot:

@@ -18,6 +18,7 @@ from rung.core.model import Capabilities, Completion, Failure, ModelRef, Request
 from rung.models.choices import LabelTree, build_tree, score_choices
 from rung.models.embedded import NAME as EMBEDDED
 from rung.models.embedded import embedded_folder
+from rung.models.memory import return_memory
 from rung.models.packed import pack_linears
 
 BATCH_TOKENS = 12_288
@@ -96,6 +97,7 @@ class TransformersModel:
     def release(self) -> None:
         """Give the weights' memory back; the next request reads them again."""
         self._kept, self._packed = None, False
+        return_memory()
 
     @classmethod
     def open(

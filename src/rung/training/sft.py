@@ -39,7 +39,7 @@ class SftSettings:
     warmup: float = 0.05
     """Share of the run over which the learning rate rises."""
     batch_size: int = 8
-    micro_tokens: int = 1024
+    micro_tokens: int = 512
     """Padded tokens that go through the model at once; the rest of a batch is accumulated."""
     epochs: float = 3.0
     max_steps: int | None = None
