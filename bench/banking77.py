@@ -31,7 +31,7 @@ output: {kind: label, column: label}
 data: {train: train.csv, test: TEST_FILE, id: id, dev_share: 0.05}
 methods: METHODS
 settings:
-  few_shot+fine_tune: {k: 4, max_seconds: 420, epochs: 1, batch_size: 16, learning_rate: 0.001, evaluations: 4}
+  few_shot+fine_tune: {k: 4, max_seconds: 330, epochs: 1, batch_size: 16, learning_rate: 0.001, evaluations: 4}
 """
 
 
@@ -52,7 +52,7 @@ def main() -> None:
     write_split(folder / "train.csv", work / "train.csv", None, "train")
     write_split(folder / "test.csv", work / "test-1000.csv", TEST, "test")
     write_split(folder / "test.csv", work / "test-full.csv", None, "test")
-    methods = "[baseline, prompt, few_shot, few_shot+fine_tune]"
+    methods = "[baseline, few_shot, few_shot+fine_tune]"
     (work / "task.yaml").write_text(TASK.replace("TEST_FILE", "test-1000.csv").replace("METHODS", methods))
     (work / "full.yaml").write_text(TASK.replace("TEST_FILE", "test-full.csv").replace("METHODS", "[baseline]"))
     with Screen() as screen:
@@ -79,7 +79,6 @@ def main() -> None:
         baseline_accuracy=round(summary.value, 4),
         baseline_interval=[round(summary.low, 4), round(summary.high, 4)],
         **figures("baseline", "baseline_sample"),
-        **figures("prompt", "prompt"),
         **figures("few_shot", "few_shot"),
         **figures("few_shot+fine_tune", "few_shot_fine_tune"),
         verdict=decision.verdict,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import shutil
@@ -16,7 +17,7 @@ from typing import Any, Literal, Protocol
 
 from rung.core.answer import Opened, open_candidate
 from rung.core.candidate import Candidate
-from rung.core.errors import BackendError, DataError, InterruptedRun, RungError, UsageError
+from rung.core.errors import BackendError, DataError, InterruptedRun, RungError, UsageError, WriteError
 from rung.core.evaluation import Evaluation, Metric
 from rung.core.hashing import hash_json
 from rung.core.method import Budget, Progress, Silent
@@ -35,7 +36,7 @@ from rung.store.records import Cell, Decision, Outcome, Plan, Spend
 from rung.store.runs import RunFolder
 
 _SPLITS: tuple[SplitName, ...] = ("dev", "test")
-DEV_QUESTIONS = {"label": 300, "text": 60, "json": 60}
+DEV_QUESTIONS = {"label": 150, "text": 32, "json": 32}
 _PLAIN_SHARES = 2.0
 """Even shares of the time left that a rung without training may take: it needs fewer, and what it leaves goes to training."""
 _RESERVE = 1.3
@@ -287,6 +288,9 @@ def _adapt(session: Session, cell: Cell, coming: Sequence[Cell], progress: Progr
         return Outcome(cell=cell, status="failed", reason=str(error), spent=watch.spend())
     except RungError:
         raise
+    except OSError as error:
+        code = "E5002" if error.errno in {errno.ENOSPC, errno.EDQUOT} else "E5001"
+        raise WriteError(code, path=error.filename or working, reason=error.strerror or str(error)) from error
     except Exception as error:
         (working / "error.log").write_text(traceback.format_exc(), "utf-8")
         print(traceback.format_exc(), file=sys.stderr)

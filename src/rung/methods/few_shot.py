@@ -30,7 +30,8 @@ class FewShot:
         return answering_cost(fit, model, questions=len(dev_sample(fit)) * 5, longer=2.0)
 
     def adapt(self, fit: FitData, model: Model, budget: Budget) -> Candidate:
-        layouts: tuple[Layout, ...] = ("compact", "chat")
+        # Written answers follow the style of turns; labels are short enough for lines, which cost fewer tokens.
+        layouts: tuple[Layout, ...] = ("compact", "chat") if fit.task.output.kind == "label" else ("chat",)
         first = [_setting(fit, model, "nearest", NEAREST[0], layout) for layout in layouts]
         tried = list(try_settings(fit, model, budget, first))
         layout = best(tried).candidate.prompt.layout

@@ -14,7 +14,7 @@ SMALL_CHUNK, LARGE_CHUNK = 70, 140
 
 
 class Rag:
-    """Instruction, chunk size and number of passages, chosen on dev one after another."""
+    """Chunk size and number of passages, chosen on dev one after another."""
 
     name = "rag"
     rank = 30
@@ -25,28 +25,23 @@ class Rag:
         return [] if fit.documents else ["E2404"]
 
     def estimate(self, fit: FitData, model: Model) -> Cost:
-        return answering_cost(fit, model, questions=len(dev_sample(fit)) * 6, longer=3.0)
+        return answering_cost(fit, model, questions=len(dev_sample(fit)) * 4, longer=3.0)
 
     def adapt(self, fit: FitData, model: Model, budget: Budget) -> Candidate:
-        tried = list(try_settings(fit, model, budget, [_setting(fit, model, p) for p in PHRASINGS]))
-        phrasing = best(tried).candidate.prompt.phrasing
-        more = [_setting(fit, model, phrasing, chunk_words=LARGE_CHUNK)]
-        tried += try_settings(fit, model, budget, more)
+        sizes = [_setting(fit, model, chunk_words=words) for words in (SMALL_CHUNK, LARGE_CHUNK)]
+        tried = list(try_settings(fit, model, budget, sizes))
         chunk_words = _recipe(best(tried).candidate).chunk_words
-        more = [_setting(fit, model, phrasing, chunk_words=chunk_words, k=k) for k in (1, 3)]
+        more = [_setting(fit, model, chunk_words=chunk_words, k=k) for k in (1, 3)]
         tried += try_settings(fit, model, budget, more)
         return best(tried).candidate
-
-
-PHRASINGS = ("grounded", "grounded_plain")
 
 
 def _recipe(candidate: Candidate) -> Recipe:
     return candidate.retriever.recipe if candidate.retriever else Recipe()
 
 
-def _setting(fit: FitData, model: Model, phrasing: str, *, chunk_words: int = SMALL_CHUNK, k: int = 2) -> Setting:
+def _setting(fit: FitData, model: Model, *, chunk_words: int = SMALL_CHUNK, k: int = 2) -> Setting:
     recipe = recipe_of(fit, k=k, chunk_words=chunk_words)
-    prompt = prompt_slot(fit.task, phrasing, grounded=True)
+    prompt = prompt_slot(fit.task, "grounded", grounded=True)
     candidate = new_candidate(fit, model, "rag", prompt, retriever=passages_slot(fit, recipe))
-    return Setting({"phrasing": phrasing, "chunk_words": chunk_words, "k": k}, candidate)
+    return Setting({"chunk_words": chunk_words, "k": k}, candidate)

@@ -31,6 +31,7 @@ from rung.core.candidate import (
     ShotsSlot,
     StepRef,
 )
+from rung.core.evaluation import Answer
 from rung.core.model import Completion, Failure, ModelRef, Request
 from rung.core.registry import Part, parts
 from rung.core.task import Example, Passage
@@ -85,7 +86,9 @@ def example(text: str, name: str = "e") -> Example:
     return Example(name, {"question": text}, ())
 
 
-def answer(said: Completion | str, output: OutputSlot | None = None, *, shown: Sequence[Passage] = (), **slots: Any):
+def answer(
+    said: Completion | str, output: OutputSlot | None = None, *, shown: Sequence[Passage] = (), **slots: Any
+) -> Answer:
     completion = Completion(text=said) if isinstance(said, str) else said
     request = Request((), passages=tuple(shown))
     return finish(opened(output, **slots), example("q"), request, completion)
@@ -102,6 +105,9 @@ def test_the_nearest_shot_comes_last_and_the_request_says_which_were_shown() -> 
     turns = [message.text for message in request.messages]
     assert turns == ["Say.", "near", "answer of near", "nearest", "answer of nearest", "q"]
     assert pool.asked == [(2, "dense")]
+    lexical = ShotsSlot(mode="nearest", k=1, index="shelf@1", fusion="lexical")
+    prepare(opened(shots=lexical, pool=pool), [example("q")])
+    assert pool.asked[-1] == (1, "lexical")
 
 
 def test_excluded_items_are_never_shown_and_others_take_their_place() -> None:

@@ -1,0 +1,348 @@
+"""A whole run on scripted models: stopped or killed anywhere it comes to the same decision, and nothing is done twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from letters import LETTERS, register_letters
+from small_task import LABELS, QUESTIONS, Asked, count_asked, scripted, write_task
+
+from rung.core.errors import BackendError, InterruptedRun, UsageError
+from rung.core.method import Progress, Silent
+from rung.core.model import ModelRef
+from rung.experiment.run import run_task
+from rung.models.fake import FakeModel
+from rung.store.atomic import run_lock
+from rung.store.records import Cell, Decision, Outcome, Plan
+from rung.store.runs import RunFolder
+
+TWO = (scripted("hasty", 3), scripted("careful", 11))
+MIXED: dict[str, Any] = {"models": TWO, "methods": ["prompt", "few_shot"], "encoder": LETTERS}
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+sys.path[:0] = {paths!r}
+from _pytest.monkeypatch import MonkeyPatch
+from letters import register_letters
+from small_task import count_asked
+from rung.experiment.run import run_task
+patch = MonkeyPatch()
+register_letters(patch)
+asked = count_asked(patch)
+asked.clear(at=int(sys.argv[2]), strike=lambda: os.kill(os.getpid(), signal.SIGKILL))
+run_task(Path(sys.argv[1]))
+print(len(asked.batches))
+"""
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
+    register_letters(monkeypatch)
+    return count_asked(monkeypatch)
+
+
+def stop() -> None:
+    raise KeyboardInterrupt
+
+
+def gone() -> None:
+    raise BackendError("E3109", model="m")
+
+
+def decision_of(run: RunFolder) -> Decision:
+    found = run.read_decision()
+    assert found is not None
+    return found
+
+
+def told(decision: Decision) -> Any:
+    """The decision without what is measured anew each time."""
+    measured = {"latency_p50", "latency_p95", "checks"}
+    record = decision.model_dump(mode="json")
+    record["standings"] = [{k: v for k, v in line.items() if k not in measured} for line in record["standings"]]
+    return record
+
+
+def settled(run: RunFolder) -> Any:
+    """Everything of a run that time does not change."""
+    trials = {o.cell.name: [(t.setting, t.score, t.n) for t in o.trials] for o in run.outcomes()}
+    rows = {
+        (name, split): found.rows
+        for name in run.candidates()
+        for split in ("dev", "test")
+        if (found := run.read_evaluation(name, split))
+    }
+    return told(decision_of(run)), run.candidates(), trials, rows, run.read_splits()
+
+
+def test_the_ladder_is_run_and_the_better_model_wins(tmp_path: Path, asked: Asked) -> None:
+    run = run_task(write_task(tmp_path, **MIXED))
+    found = decision_of(run)
+    assert {(s.method, s.model) for s in found.standings} == {
+        (method, model) for method in ("prompt", "few_shot") for model in ("hasty", "careful")
+    }
+    winner = next(s for s in found.standings if s.candidate == found.winner)
+    assert (found.verdict, winner.method, winner.model) == ("tie", "prompt", "careful")
+    assert found.n == found.standings[0].scored == len((run.read_splits() or {})["splits"]["test"]["ids"])
+    record = run.read_run()
+    assert (record["finished"], record["id"], record["data"]["n"]["test"]) == (True, run.path.name, found.n)
+    assert [outcome.status for outcome in run.outcomes()] == ["done"] * 4
+    assert asked.batches
+
+
+def test_no_test_question_is_asked_before_dev_is_done_and_none_is_shown_as_an_example(
+    tmp_path: Path, asked: Asked
+) -> None:
+    run = run_task(write_task(tmp_path, methods=["few_shot"], encoder=LETTERS))
+    splits = {line["id"]: line["split"] for line in map(json.loads, (run.path / "examples.jsonl").open())}
+    of = {QUESTIONS[int(name[1:])]: split for name, split in splits.items()}
+    order = [of[request.query] for batch in asked.batches for request in batch]
+    first = order.index("test")
+    assert set(order[first:]) == {"test"}
+    assert set(order[:first]) == {"train", "dev"}
+    shown = {splits[shot.id] for batch in asked.batches for request in batch for shot in request.shots}
+    assert shown == {"train"}
+
+
+def test_a_second_run_does_nothing_again_and_opens_nothing(tmp_path: Path, asked: Asked) -> None:
+    task = write_task(tmp_path, **MIXED)
+    run = run_task(task)
+    before = settled(run)
+    openings = run.openings()
+    assert len(openings) == 4
+    asked.clear()
+    assert run_task(task).path == run.path
+    assert asked.batches == []
+    assert settled(run) == before
+    assert run.openings() == openings
+
+
+@pytest.mark.parametrize("strike", [stop, gone])
+def test_stopped_at_any_call_it_comes_to_the_same_decision(tmp_path: Path, asked: Asked, strike: Any) -> None:
+    whole = run_task(write_task(tmp_path / "whole", models=TWO, methods=["prompt"]))
+    expected, calls = settled(whole), len(asked.batches)
+    assert calls > 10
+    for at in range(1, calls + 1):
+        task = write_task(tmp_path / f"{strike.__name__}{at}", models=TWO, methods=["prompt"])
+        asked.clear(at=at, strike=strike)
+        with pytest.raises((InterruptedRun, BackendError)) as caught:
+            run_task(task)
+        assert caught.value.code == ("E4001" if strike is stop else "E3109")
+        asked.clear()
+        run = run_task(task)
+        assert settled(run) == expected
+        # What a rung had tried, and what was answered, is not asked again: at most its calibration is.
+        assert len(asked.batches) <= calls - (at - 1) + 2
+
+
+def test_stopped_at_every_call_in_turn_it_still_gets_there(tmp_path: Path, asked: Asked) -> None:
+    """Each process gets one batch further than the last one and is stopped; calibration takes two in one go."""
+    expected = settled(run_task(write_task(tmp_path / "whole", models=TWO, methods=["prompt"])))
+    task = write_task(tmp_path / "often", models=TWO, methods=["prompt"])
+    for _ in range(40):
+        asked.clear(at=4, strike=stop)
+        try:
+            run = run_task(task)
+            break
+        except InterruptedRun:
+            continue
+    else:
+        pytest.fail("it never got to the end")
+    assert settled(run) == expected
+
+
+def test_a_stopped_run_can_be_told_from_a_finished_one(tmp_path: Path, asked: Asked) -> None:
+    task = write_task(tmp_path)
+    asked.clear(at=3, strike=stop)
+    with pytest.raises(InterruptedRun) as caught:
+        run_task(task)
+    run = RunFolder.existing(tmp_path)
+    assert caught.value.exit_code == 5
+    assert str(run.path) in str(caught.value)
+    assert (run.read_decision(), run.read_run()["finished"]) == (None, False)
+    assert not run.openings()
+    asked.clear()
+    run_task(task)
+    assert run.read_run()["finished"] is True
+
+
+@pytest.mark.parametrize("at", [1, 6, 8, 9, 14])
+def test_killed_without_warning_it_goes_on(tmp_path: Path, asked: Asked, at: int) -> None:
+    """In a process of its own, by a signal that nothing can catch."""
+    expected = settled(run_task(write_task(tmp_path / "whole", **MIXED)))
+    task = write_task(tmp_path / "killed", **MIXED)
+    script = KILLED.format(paths=[str(Path(__file__).resolve().parents[2])])
+    command = [sys.executable, "-c", script, str(task), str(at)]
+    assert subprocess.run(command, capture_output=True, timeout=120).returncode == -signal.SIGKILL
+    asked.clear()
+    assert settled(run_task(task)) == expected
+
+
+def test_a_killed_run_leaves_no_half_written_record(tmp_path: Path, asked: Asked) -> None:
+    """Killed between any two writes: every record on disk is whole, and the same call finishes the run."""
+    expected = settled(run_task(write_task(tmp_path / "whole")))
+    real, count = os.replace, [0]
+
+    class Killed(BaseException):
+        pass
+
+    for at in range(1, 60):
+        task = write_task(tmp_path / f"at{at}")
+        count[0] = 0
+
+        def dying(source: Any, target: Any, *, stop_at: int = at, **rest: Any) -> None:
+            count[0] += 1
+            # A killed process does not tidy up either: from here on nothing reaches the disk.
+            if count[0] >= stop_at:
+                raise Killed
+            real(source, target, **rest)
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(os, "replace", dying)
+            try:
+                run_task(task)
+            except Killed:
+                pass
+            else:
+                assert count[0] < at
+                break
+        for path in (tmp_path / f"at{at}").rglob("*.json"):
+            json.loads(path.read_text("utf-8"))
+        assert settled(run_task(task)) == expected
+    else:
+        pytest.fail("a small run does not write sixty records")
+
+
+def test_one_rung_that_breaks_costs_only_itself(tmp_path: Path, asked: Asked, capsys: pytest.CaptureFixture[str]) -> None:
+    def breaks() -> None:
+        raise ZeroDivisionError("in the backend")
+
+    task = write_task(tmp_path, models=TWO, methods=["prompt"])
+    asked.clear(at=1, strike=breaks)
+    run = run_task(task)
+    assert [(o.cell.model, o.status) for o in run.outcomes()] == [("hasty", "failed"), ("careful", "done")]
+    failed = run.outcomes()[0]
+    assert "ZeroDivisionError" in failed.reason
+    assert "Traceback" in (run.working_folder(failed.cell) / "error.log").read_text()
+    assert "ZeroDivisionError" in capsys.readouterr().err
+    assert len(decision_of(run).standings) == 1
+    # Run again, it gets another chance.
+    asked.clear()
+    assert [o.status for o in run_task(task).outcomes()] == ["done", "done"]
+
+
+def test_what_cannot_run_is_blocked_and_said(tmp_path: Path, asked: Asked) -> None:
+    run = run_task(write_task(tmp_path, methods=["prompt", "rag", "fine_tune"]))
+    assert {o.cell.method: (o.status, o.cell.blockers) for o in run.outcomes()} == {
+        "prompt": ("done", ()),
+        "rag": ("blocked", ("E2404",)),
+        "fine_tune": ("blocked", ("E2405",)),
+    }
+
+
+def test_a_baseline_is_run_once_however_many_models(tmp_path: Path, asked: Asked) -> None:
+    run = run_task(write_task(tmp_path, models=TWO, methods=["baseline", "prompt"], encoder=LETTERS))
+    assert [(o.cell.method, o.cell.model) for o in run.outcomes()] == [
+        ("baseline", "-"),
+        ("prompt", "hasty"),
+        ("prompt", "careful"),
+    ]
+    assert len(decision_of(run).standings) == 3
+    asked.clear()
+    run_task(write_task(tmp_path, models=TWO, methods=["baseline", "prompt"], encoder=LETTERS))
+    assert asked.batches == []
+
+
+# Climbing
+
+
+def test_climbing_stops_at_the_first_rung_that_is_enough(tmp_path: Path, asked: Asked) -> None:
+    task = write_task(tmp_path, methods=["prompt", "few_shot"], encoder=LETTERS, target=0.7)
+    run = run_task(task)
+    found = decision_of(run)
+    assert (found.mode, found.verdict) == ("climb", "winner")
+    assert [(o.cell.method, o.status, o.reason) for o in run.outcomes()] == [
+        ("prompt", "done", ""),
+        ("few_shot", "skipped", "E4101"),
+    ]
+    assert {o.candidate for o in run.openings()} == {found.winner}
+    asked.clear()
+    assert decision_of(run_task(task)) == found
+    assert asked.batches == []
+
+
+def test_test_stays_closed_where_dev_does_not_promise_the_target(tmp_path: Path, asked: Asked) -> None:
+    run = run_task(write_task(tmp_path, models=[scripted("hasty", 3)], target=0.95))
+    assert run.openings() == []
+    assert decision_of(run).winner is None
+    assert decision_of(run).verdict == "target_not_met"
+
+
+def test_all_runs_every_rung_although_a_target_is_set(tmp_path: Path, asked: Asked) -> None:
+    task = write_task(tmp_path, methods=["prompt", "few_shot"], encoder=LETTERS, target=0.7)
+    run_task(task)
+    run = run_task(task, compare_all=True)
+    assert [o.status for o in run.outcomes()] == ["done", "done"]
+    assert (decision_of(run).mode, len(decision_of(run).standings)) == ("compare", 2)
+
+
+# Two runs, two processes
+
+
+def test_a_run_that_is_in_use_is_refused(tmp_path: Path, asked: Asked) -> None:
+    task = write_task(tmp_path)
+    with run_lock(tmp_path / "runs" / "mine"), pytest.raises(InterruptedRun) as caught:
+        run_task(task, run_id="mine")
+    assert caught.value.code == "E4002"
+    assert asked.batches == []
+
+
+def test_other_data_is_another_run_and_never_mixed_into_an_old_one(tmp_path: Path, asked: Asked) -> None:
+    first = run_task(write_task(tmp_path), run_id="mine")
+    with pytest.raises(UsageError) as caught:
+        run_task(write_task(tmp_path, instruction="Name the subject."), run_id="mine")
+    assert caught.value.code == "E1303"
+    other = run_task(write_task(tmp_path, instruction="Name the subject."))
+    assert other.path != first.path
+
+
+def test_a_watcher_is_told_every_step(tmp_path: Path, asked: Asked) -> None:
+    class Diary:
+        def __init__(self) -> None:
+            self.lines: list[str] = []
+
+        def planned(self, plan: Plan, run: RunFolder) -> None:
+            self.lines.append(f"planned {len(plan.cells)}")
+
+        def started(self, cell: Cell) -> Progress:
+            self.lines.append(f"started {cell.name}")
+            return Silent()
+
+        def finished(self, outcome: Outcome, test: Any) -> None:
+            self.lines.append(f"{outcome.status} {outcome.cell.name} {test.header.n if test else '-'}")
+
+    diary = Diary()
+    run = run_task(write_task(tmp_path, methods=["prompt", "rag"]), watcher=diary)
+    n = decision_of(run).n
+    assert diary.lines == [
+        "planned 2",
+        "started prompt@careful",
+        f"done prompt@careful {n}",
+        "blocked rag@careful -",
+    ]
+
+
+def test_the_record_of_a_candidate_is_all_it_takes_to_answer_again(tmp_path: Path, asked: Asked) -> None:
+    run = run_task(write_task(tmp_path, methods=["few_shot"], encoder=LETTERS))
+    candidate = run.read_candidate(decision_of(run).winner or "")
+    assert candidate.model == FakeModel.open(ModelRef.model_validate(candidate.model.model_dump())).ref
+    rows: Sequence[Any] = (run.read_evaluation(candidate.id, "test") or pytest.fail("no evaluation")).rows
+    assert {row.answer.text for row in rows} == set(LABELS)
