@@ -15,7 +15,7 @@ from rung.core.model import Completion, Request
 from rung.models.fake import FakeModel
 
 LABELS = ("deposit", "repairs", "rent")
-QUESTIONS = tuple(f"Question {n} about the {LABELS[n % 3]}" for n in range(120))
+QUESTIONS = tuple(f"Question {n} about the {LABELS[n % 3]}" for n in range(60))
 
 
 def scripted(id: str, wrong_every: int = 0) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def write_task(folder: Path, *, models: Sequence[Mapping[str, Any]] = (), **chan
         "metrics": ["accuracy"],
         "models": list(models) or [scripted("careful")],
         "methods": ["prompt"],
-        "margin": 0.15,
+        "margin": 0.3,
         "cost": {"cpu_second_price": 0, "gpu_second_price": 0},
     }
     path = folder / "task.yaml"
@@ -53,22 +53,25 @@ def write_task(folder: Path, *, models: Sequence[Mapping[str, Any]] = (), **chan
 
 @dataclass
 class Asked:
-    """What scripted models were asked; `strike` is called in place of answering the batch number `at` (from 1)."""
+    """What scripted models have answered; `strike` is called in place of the answer to the nth batch (from 1)."""
 
     batches: list[tuple[Request, ...]] = field(default_factory=list)
+    calls: int = 0
     at: int = 0
     strike: Callable[[], None] | None = None
 
     def clear(self, *, at: int = 0, strike: Callable[[], None] | None = None) -> None:
+        """Count from here; strike at batch `at`."""
         self.batches.clear()
-        self.at, self.strike = at, strike
+        self.calls, self.at, self.strike = 0, at, strike
 
 
 def count_asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     asked, real = Asked(), FakeModel.generate
 
     def generate(self: FakeModel, requests: Sequence[Request]) -> list[Completion]:
-        if asked.strike is not None and len(asked.batches) + 1 == asked.at:
+        asked.calls += 1
+        if asked.strike is not None and asked.calls == asked.at:
             asked.strike()
         asked.batches.append(tuple(requests))
         return real(self, requests)

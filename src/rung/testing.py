@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import astuple
+from pathlib import Path
 
 import numpy as np
 
+from rung.core.errors import catalogue
 from rung.core.evaluation import Answer, Metric, Score, parts_matrix
+from rung.core.method import Cost, Method
 from rung.core.model import Capabilities, Completion, Model, ModelRef, Request
-from rung.core.task import Example
+from rung.core.registry import create, parts
+from rung.core.task import Example, FitData
 
 
 class ContractBroken(AssertionError):
@@ -176,3 +182,37 @@ def _check_same(found: Sequence[Completion], expected: Sequence[Completion], pro
         near = len(one.choice_scores) == len(other.choice_scores)
         near = near and bool(np.allclose(one.choice_scores, other.choice_scores, rtol=0.02, atol=0.02))
         require(same and near, promise)
+
+
+def check_method(method: Method, fit: FitData, model: Model) -> None:
+    """Check what a method says before anything is spent: its name, its place on the ladder, blockers and estimate.
+
+    Nothing is adapted. Call it on tasks that the method can run on and on some that it cannot. Raises ContractBroken.
+    """
+    ranks = {name: create("method", name).rank for name in parts("method")}
+    require(method.name in ranks, "`name` is the one that it is registered under")
+    require(type(method) is type(create("method", method.name)), "`name` is the one that it is registered under")
+    require(isinstance(method.rank, int), "`rank` is a whole number")
+    same = [name for name, rank in ranks.items() if rank == method.rank and name != method.name]
+    require(not same, f"`rank` is a place on the ladder that no other method holds ({', '.join(same)})")
+    before = _files(fit)
+    blockers = method.blockers(fit, model)
+    require(isinstance(blockers, list), "`blockers` is a list, empty when the method can run")
+    for blocker in blockers:
+        require(_is_reason(blocker), f"a blocker is a code of the catalogue or a sentence, not {blocker!r}")
+    require(method.blockers(fit, model) == blockers, "the same task and model have the same blockers")
+    if not blockers:
+        cost = method.estimate(fit, model)
+        require(isinstance(cost, Cost), "`estimate` is a Cost")
+        require(bool(np.isfinite(astuple(cost)).all()) and min(astuple(cost)) >= 0, "a cost is finite, never negative")
+    require(_files(fit) == before, "nothing is written before anything is spent")
+
+
+def _is_reason(blocker: object) -> bool:
+    if not isinstance(blocker, str):
+        return False
+    return blocker in catalogue() if re.fullmatch(r"\w*", blocker) else blocker.rstrip()[-1:] in {".", "。"}
+
+
+def _files(fit: FitData) -> set[Path]:
+    return {path for folder in (fit.run, fit.folder) for path in folder.rglob("*")}

@@ -122,7 +122,7 @@ def run(
 
 def report(run: Path = Path("runs"), *, language: Language | None = None) -> dict[str, Path]:
     """Write report.html, report.md and report.json into a run folder; returns their paths."""
-    from rung.report.build import build_report
+    from rung.reporting.build import build_report
     from rung.store.runs import RunFolder
 
     folder = RunFolder.existing(run)
@@ -132,7 +132,7 @@ def report(run: Path = Path("runs"), *, language: Language | None = None) -> dic
 
 def show(run: Path = Path("runs"), *, language: Language | None = None) -> str:
     """The verdict and the table of a run, as text."""
-    from rung.report.text import show_text
+    from rung.reporting.text import show_text
     from rung.store.runs import RunFolder
 
     folder = RunFolder.existing(run)
@@ -142,7 +142,7 @@ def show(run: Path = Path("runs"), *, language: Language | None = None) -> str:
 
 def show_json(run: Path = Path("runs")) -> dict[str, Any]:
     """The same for programs."""
-    from rung.report.text import show_json as as_json
+    from rung.reporting.text import show_json as as_json
     from rung.store.runs import RunFolder
 
     return as_json(RunFolder.existing(run))

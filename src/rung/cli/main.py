@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from rung.cli import commands
-from rung.core.errors import InterruptedRun, RungError
+from rung.core.errors import InterruptedRun, RungError, UsageError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,6 +23,8 @@ app = typer.Typer(
 )
 
 EXIT_TARGET_NOT_MET = 6
+_INTERRUPTED = 130
+"""What the parser makes of a first Ctrl-C that came outside a run."""
 TaskFile = Annotated[Path, typer.Argument(help="the task file", metavar="TASK.YAML")]
 RunPath = Annotated[Path, typer.Argument(help="a run folder, or a folder of runs: the newest", metavar="RUN")]
 Lang = Annotated[str | None, typer.Option("--lang", help="en or zh; the task's language when absent")]
@@ -47,8 +49,6 @@ def say(text: str = "") -> None:
 
 def _spoken(lang: str | None) -> Any:
     if lang is not None and lang not in {"en", "zh"}:
-        from rung.core.errors import UsageError
-
         raise UsageError("E1309", value=lang)
     return lang
 
@@ -218,8 +218,6 @@ def list_parts(
     kind: Annotated[str, typer.Argument(help="models, methods or metrics")] = "methods", json: AsJson = False
 ) -> None:
     """List the models, methods or metrics that are there, your own packages' included."""
-    from rung.core.errors import UsageError
-
     if kind not in {"models", "methods", "metrics"}:
         raise UsageError("E1310", value=kind)
     found = commands.list_parts(kind)  # type: ignore[arg-type]
@@ -260,13 +258,22 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop_gently)
     try:
-        app()
+        code = app(standalone_mode=False)
+        if code == _INTERRUPTED:
+            code = InterruptedRun.exit_code
     except RungError as error:
         for line in error.lines(language()):
             say(line)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(InterruptedRun.exit_code)
-    except BrokenPipeError:
+        code = error.exit_code
+    except (typer.Abort, KeyboardInterrupt):
+        code = InterruptedRun.exit_code
+    except SystemExit as ended:
+        # A reader that leaves, as `head` does, is no error.
+        code = 0 if isinstance(ended.__context__, BrokenPipeError) else ended.code
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    except Exception as error:
+        if not hasattr(error, "show"):
+            raise
+        error.show()  # A mistake in the arguments: the parser's own words.
+        code = UsageError.exit_code
+    sys.exit(code)

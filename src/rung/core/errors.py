@@ -14,11 +14,14 @@ Texts live in `messages.json` beside this file: {code: {en, zh, hint_en, hint_zh
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
+
+_MARK = re.compile(r"\{(\w+)\}")
 
 
 @cache
@@ -29,10 +32,8 @@ def catalogue() -> dict[str, dict[str, str]]:
 
 
 def _fill(text: str, values: dict[str, Any]) -> str:
-    # A value may hold braces (a prompt, a JSON row), so str.format is not used.
-    for name, value in values.items():
-        text = text.replace("{" + name + "}", str(value))
-    return text
+    # In one pass, and without str.format: a value may hold braces (a prompt, a JSON row) and is shown as it is.
+    return _MARK.sub(lambda mark: str(values.get(mark[1], mark[0])), text)
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def parts(kind: str) -> dict[str, Part]:
     listed = json.loads(Path(__file__).with_name("parts.json").read_text("utf-8")).get(kind, {})
     found = {name: Part(kind, name, **line) for name, line in listed.items()}
     for point in metadata.entry_points(group=f"rung.{kind}s"):
-        found.setdefault(point.name, Part(kind, point.name, point.value, about=f"from {point.value.split('.')[0]}"))
+        found.setdefault(point.name, Part(kind, point.name, point.value, about=f"from {point.module.split('.')[0]}"))
     return found
 
 

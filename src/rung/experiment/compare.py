@@ -120,18 +120,27 @@ def _read(path: Path, columns: Columns, name: str) -> Recording:
     if not path.is_file():
         raise UsageError("E1305", path=path)
     table = read_table(path)
+    for field in (columns.question, columns.answer, columns.reference, columns.label, columns.group):
+        if field and field not in table.columns:
+            raise DataError("E2651", path.name, field=field, known=", ".join(table.columns))
     rows: dict[str, Mapping[str, Any]] = {}
     for number, row in enumerate(table.rows, 1):
-        key = str(row.get(columns.id) or _field(row, columns.question, QUESTION, path, number))
+        named = row.get(columns.id)
+        key = str(named if _said(named) else _field(row, columns.question, QUESTION, path, number))
         if key in rows:
             raise DataError("E2652", f"{path.name}:{number}", key=key[:80])
         rows[key] = row
     return Recording(name, path, rows, len(table.rejects))
 
 
+def _said(value: Any) -> bool:
+    """0 and False are values; nothing and blank text are not."""
+    return value is not None and str(value).strip() != ""
+
+
 def _field(row: Mapping[str, Any], named: str, usual: Sequence[str], path: Path, number: int) -> Any:
     for name in (named,) if named else usual:
-        if row.get(name) is not None:
+        if _said(row.get(name)):
             return row[name]
     raise DataError("E2651", f"{path.name}:{number}", field=named or " / ".join(usual), known=", ".join(map(str, row)))
 
@@ -141,9 +150,9 @@ def _example(key: str, row: Mapping[str, Any], columns: Columns) -> Example:
         (str(row[name]) for name in ((columns.question,) if columns.question else QUESTION) if row.get(name)), key
     )
     names = (columns.reference,) if columns.reference else REFERENCE
-    found = next((row[name] for name in names if row.get(name) is not None and name != columns.label), None)
+    found = next((row[name] for name in names if _said(row.get(name)) and name != columns.label), None)
     references = tuple(map(str, found)) if isinstance(found, list) else (str(found),) if found is not None else ()
-    group = str(row.get(columns.group) or "") if columns.group else ""
+    group = str(row[columns.group]) if columns.group and _said(row.get(columns.group)) else ""
     return Example(key, {"question": question}, references, group)
 
 
@@ -226,7 +235,7 @@ def _metric(recording: Recording, task: Task, columns: Columns) -> Metric:
     verdicts = {
         key: str(row[columns.label]).strip().casefold() == columns.right.casefold()
         for key, row in recording.rows.items()
-        if row.get(columns.label) not in (None, "")
+        if _said(row.get(columns.label))
     }
     if not verdicts:
         known = ", ".join(map(str, next(iter(recording.rows.values()))))

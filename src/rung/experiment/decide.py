@@ -86,7 +86,7 @@ def decide(contenders: Sequence[Contender], protocol: Protocol) -> Decision:
     bounds = compare(drawn)
     alpha = ALPHA / max(len(contenders), protocol.planned if protocol.mode == "climb" else 1)
     floors = lower_bounds(drawn, alpha=alpha)
-    standings = [_standing(i, contender, protocol, bounds, float(floors[i])) for i, contender in enumerate(contenders)]
+    standings = [_standing(contender, protocol, float(floors[i])) for i, contender in enumerate(contenders)]
     able = [i for i, standing in enumerate(standings) if standing.eligible]
     rivals = {i: [j for j in able if j != i] for i in range(len(standings))}
     margin = protocol.task.margin
@@ -123,7 +123,8 @@ def decide(contenders: Sequence[Contender], protocol: Protocol) -> Decision:
 def _nothing(protocol: Protocol) -> Decision:
     decision = Decision(
         mode=protocol.mode,
-        verdict="nothing_to_compare",
+        # Climbing opens test only for a rung that promises the target on dev.
+        verdict="target_not_met" if protocol.mode == "climb" else "nothing_to_compare",
         winner=None,
         metric=protocol.metric.name,
         target=protocol.task.target,
@@ -172,7 +173,7 @@ def _failure_share(contender: Contender, metric: Metric) -> float:
     return summary.failed / max(1, summary.n)
 
 
-def _standing(i: int, contender: Contender, protocol: Protocol, bounds: PairwiseBounds, floor: float) -> Standing:
+def _standing(contender: Contender, protocol: Protocol, floor: float) -> Standing:
     task, metric, prices = protocol.task, protocol.metric, protocol.prices
     summary = contender.test.summaries[metric.name]
     used, limits = contender.test.resources, task.constraints
@@ -187,7 +188,7 @@ def _standing(i: int, contender: Contender, protocol: Protocol, bounds: Pairwise
         candidate=contender.outcome.candidate,
         method=contender.outcome.cell.method,
         model=contender.outcome.cell.model,
-        quality=Interval(point=summary.value, low=number(bounds.marginal.low[i]), high=number(bounds.marginal.high[i])),
+        quality=Interval(point=summary.value, low=summary.low, high=summary.high),
         dev=dev,
         scored=summary.scored,
         failed=summary.failed,
@@ -238,10 +239,13 @@ def _ties(standings: Sequence[Standing], bounds: PairwiseBounds, winner: int | N
 def _pairs(
     contenders: Sequence[Contender], standings: Sequence[Standing], bounds: PairwiseBounds, protocol: Protocol
 ) -> tuple[Pair, ...]:
+    name = protocol.metric.name
     right = {
-        standing.candidate: np.array(
-            [row.scores[protocol.metric.name].value >= 1.0 for row in contender.test.rows], dtype=bool
-        )
+        standing.candidate: np.array([row.scores[name].value >= 1.0 for row in contender.test.rows], dtype=bool)
+        for standing, contender in zip(standings, contenders, strict=True)
+    }
+    scored = {
+        standing.candidate: np.array([row.scores[name].status == "scored" for row in contender.test.rows], dtype=bool)
         for standing, contender in zip(standings, contenders, strict=True)
     }
     grouped = any(row.group for row in contenders[0].test.rows)
@@ -252,8 +256,9 @@ def _pairs(
                 continue
             p_value = None
             # McNemar takes questions as independent; with groups they are not.
-            if protocol.metric.name in RIGHT_OR_WRONG and not grouped:
-                p_value = number(mcnemar(right[a.candidate], right[b.candidate]).exact)
+            if name in RIGHT_OR_WRONG and not grouped:
+                both = scored[a.candidate] & scored[b.candidate]
+                p_value = number(mcnemar(right[a.candidate][both], right[b.candidate][both]).exact)
             interval = Interval(
                 point=number(bounds.difference[i, j]), low=number(bounds.lower[i, j]), high=number(bounds.upper[i, j])
             )

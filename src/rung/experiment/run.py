@@ -134,6 +134,7 @@ def _start(
 ) -> Session:
     bench = open_bench(prepared, run.path / "answers.sqlite")
     mode: Literal["compare", "climb"] = "climb" if prepared.task.target is not None and not compare_all else "compare"
+    bench.purse.spent = _paid_before(run)
     metrics = [create("metric", name, task=prepared.task) for name in prepared.task.metrics]
     first = not (run.path / "run.yaml").is_file()
     before = 0.0 if first else float(run.read_run().get("wall_seconds", 0.0))
@@ -155,6 +156,15 @@ def _start(
         run.write_plan(plan)
     watcher.planned(plan, run)
     return session
+
+
+def _paid_before(run: RunFolder) -> float:
+    """What earlier attempts at this run have paid to endpoints, as their journals and records say."""
+    notes = [FileJournal(folder).notes for folder in run.path.glob("candidates/.*") if folder.is_dir()]
+    made = [outcome.spent.money for outcome in run.outcomes()]
+    found = [run.read_evaluation(o.candidate, split) for o in run.outcomes() if o.candidate for split in _SPLITS]
+    asked = [evaluation.resources.money for evaluation in found if evaluation is not None]
+    return sum([*(float(note.get("spent_money", 0.0)) for note in notes), *made, *asked])
 
 
 def _json_line(example: Any, split: str) -> str:

@@ -76,6 +76,8 @@ def _why(decision: Decision, language: Lang) -> str:
     by_id = {standing.candidate: standing for standing in decision.standings}
     glue = " " if language == "en" else ""
     if not by_id:
+        if decision.verdict == "target_not_met":
+            return _say("not_promised", language, target=percent(decision.target))
         return _say("nothing_to_compare", language)
     able = [s for s in decision.standings if s.eligible]
     if not able:

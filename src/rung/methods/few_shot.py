@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from rung.core.candidate import Candidate, ShotExample, ShotsSlot
+from rung.core.hashing import seed_from
 from rung.core.method import Budget, Cost
 from rung.core.model import Model
 from rung.core.task import FitData
 from rung.methods.calibrate import calibrate
 from rung.methods.estimate import answering_cost
-from rung.methods.slots import Layout, nearest_shots, new_candidate, prompt_slot, seeded_sample
+from rung.methods.slots import Layout, nearest_shots, new_candidate, prompt_slot
 from rung.methods.tuning import Setting, best, dev_sample, try_settings
 
 NEAREST = (3, 6)
@@ -49,8 +52,8 @@ def _setting(fit: FitData, model: Model, mode: str, k: int, layout: Layout) -> S
 
 def fixed_shots(fit: FitData, k: int) -> ShotsSlot:
     """k examples of train, with as many different answers as there can be."""
-    pool = seeded_sample(fit.train, len(fit.train), fit.seed)
-    order = seeded_sample(pool, min(len(pool), 50 * k), fit.seed, "fixed")
+    rng = np.random.default_rng(seed_from(fit.seed, "fixed shots"))
+    order = [fit.train[i] for i in rng.permutation(len(fit.train))]
     chosen: list[ShotExample] = []
     for fresh_only in (True, False):
         for example in order:

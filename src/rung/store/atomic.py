@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from rung.core.errors import InterruptedRun, WriteError
+from rung.core.errors import DataError, InterruptedRun, WriteError
 
 
 @contextmanager
@@ -96,12 +96,15 @@ class AppendLog:
 
 
 def read_log(path: Path) -> list[Any]:
-    """The whole lines of an append log; none when it does not exist."""
+    """The whole lines of an append log; none when it does not exist. Raises DataError E2901 for a damaged line."""
     if not path.exists():
         return []
     data = path.read_bytes()
-    text = data[: data.rfind(b"\n") + 1].decode("utf-8", "surrogatepass")
-    return [json.loads(line) for line in text.split("\n") if line]
+    try:
+        text = data[: data.rfind(b"\n") + 1].decode("utf-8", "surrogatepass")
+        return [json.loads(line) for line in text.split("\n") if line]
+    except ValueError as error:
+        raise DataError("E2901", path=path, reason=error) from error
 
 
 @contextmanager

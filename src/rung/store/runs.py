@@ -7,10 +7,11 @@ runs/<id>/  run.yaml  splits.json  plan.json  cells/<cell>.json  candidates/<id>
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -18,8 +19,11 @@ from rung.core.candidate import Candidate
 from rung.core.errors import DataError, UsageError
 from rung.core.evaluation import Answer, Evaluation, EvaluationHeader, Resources, Row, Score, Summary
 from rung.core.model import Failure
+from rung.core.task import Frozen
 from rung.store.atomic import read_log, write_json, write_text
 from rung.store.records import Cell, Decision, Opening, Outcome, Plan
+
+R = TypeVar("R", bound=Frozen)
 
 
 class RunFolder:
@@ -55,7 +59,11 @@ class RunFolder:
         return self.path / "candidates" / f".{cell.name}"
 
     def read_run(self) -> dict[str, Any]:
-        found: dict[str, Any] = yaml.safe_load((self.path / "run.yaml").read_text("utf-8"))
+        path = self.path / "run.yaml"
+        with _reading(path):
+            found = yaml.safe_load(path.read_text("utf-8"))
+            if not isinstance(found, dict):
+                raise ValueError("it holds no record")
         return found
 
     def write_run(self, record: dict[str, Any]) -> None:
@@ -65,11 +73,18 @@ class RunFolder:
         path = self.path / name
         if not path.is_file():
             return None
-        try:
-            found: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        except ValueError as error:
-            raise DataError("E2901", path=path, reason=error) from error
+        with _reading(path):
+            found = json.loads(path.read_text("utf-8"))
+            if not isinstance(found, dict):
+                raise ValueError("it holds no record")
         return found
+
+    def _record(self, name: str, kind: type[R]) -> R | None:
+        found = self._read(name)
+        if found is None:
+            return None
+        with _reading(self.path / name):
+            return kind.model_validate(found)
 
     def read_splits(self) -> dict[str, Any] | None:
         return self._read("splits.json")
@@ -78,15 +93,13 @@ class RunFolder:
         write_json(self.path / "splits.json", record)
 
     def read_plan(self) -> Plan | None:
-        found = self._read("plan.json")
-        return Plan.model_validate(found) if found else None
+        return self._record("plan.json", Plan)
 
     def write_plan(self, plan: Plan) -> None:
         write_json(self.path / "plan.json", plan.model_dump(mode="json"))
 
     def read_outcome(self, cell: Cell) -> Outcome | None:
-        found = self._read(f"cells/{cell.name}.json")
-        return Outcome.model_validate(found) if found else None
+        return self._record(f"cells/{cell.name}.json", Outcome)
 
     def write_outcome(self, outcome: Outcome) -> None:
         write_json(self.path / "cells" / f"{outcome.cell.name}.json", outcome.model_dump(mode="json"))
@@ -101,20 +114,21 @@ class RunFolder:
         if found is None:
             raise UsageError("E1302", candidate=candidate, known=", ".join(self.candidates()), path=self.path)
         found.pop("id", None)
-        return Candidate.model_validate(found)
+        with _reading(self.path / "candidates" / candidate / "candidate.json"):
+            return Candidate.model_validate(found)
 
     def candidates(self) -> list[str]:
         return sorted(p.parent.name for p in self.path.glob("candidates/*/candidate.json") if p.parent.name[0] != ".")
 
     def read_decision(self) -> Decision | None:
-        found = self._read("decision.json")
-        return Decision.model_validate(found) if found else None
+        return self._record("decision.json", Decision)
 
     def write_decision(self, decision: Decision) -> None:
         write_json(self.path / "decision.json", decision.model_dump(mode="json"))
 
     def openings(self) -> list[Opening]:
-        return [Opening.model_validate(line) for line in read_log(self.openings_path)]
+        with _reading(self.openings_path):
+            return [Opening.model_validate(line) for line in read_log(self.openings_path)]
 
     def evaluation_path(self, candidate: str, split: str) -> Path:
         return self.path / "evaluations" / f"{candidate}.{split}.jsonl"
@@ -139,17 +153,30 @@ class RunFolder:
         summary = self._read(f"evaluations/{path.stem}.json")
         if summary is None:
             return None
-        rows = tuple(row_from(line) for line in read_log(path))
-        header = EvaluationHeader.model_validate(summary["header"])
-        if len(rows) != header.n:
-            raise DataError("E2901", path=path, reason=f"{len(rows)} rows where its summary says {header.n}")
-        return Evaluation(
-            header=header,
-            rows=rows,
-            summaries={name: Summary.model_validate(s) for name, s in summary["summaries"].items()},
-            resources=Resources.model_validate(summary["resources"]),
-            extra=summary.get("extra", {}),
-        )
+        with _reading(path):
+            rows = tuple(row_from(line) for line in read_log(path))
+        with _reading(path.with_suffix(".json")):
+            evaluation = Evaluation(
+                header=EvaluationHeader.model_validate(summary["header"]),
+                rows=rows,
+                summaries={name: Summary.model_validate(s) for name, s in summary["summaries"].items()},
+                resources=Resources.model_validate(summary["resources"]),
+                extra=summary.get("extra", {}),
+            )
+        if len(rows) != evaluation.header.n:
+            reason = f"{len(rows)} rows where its summary says {evaluation.header.n}"
+            raise DataError("E2901", path=path, reason=reason)
+        return evaluation
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn whatever a damaged file does to its reader into DataError E2901, which names the file."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
+        reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        raise DataError("E2901", path=path, reason=reason) from error
 
 
 def row_record(row: Row) -> dict[str, Any]:

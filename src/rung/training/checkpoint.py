@@ -29,6 +29,7 @@ class Checkpoint:
 
 def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
     """Write `folder/step-<n>/` and then drop all but the last `KEPT`. Raises WriteError; earlier ones stay intact."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     target = folder / f"step-{step:08d}"
@@ -40,8 +41,9 @@ def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
         )
         (working / "state.json").write_text(json.dumps(checkpoint.state), "utf-8")
         publish(working, target)
-    except OSError as error:
-        raise WriteError("E5001", path=target, reason=error.strerror or str(error)) from error
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise WriteError("E5001", path=target, reason=reason) from error
     finally:
         shutil.rmtree(working, ignore_errors=True)
     for old in _complete(folder)[:-KEPT]:
@@ -71,7 +73,7 @@ def _sound(folder: Path) -> bool:
             (folder / name).stat().st_size == file["size"] and hash_file(folder / name) == file["sha256"]
             for name, file in listed.items()
         )
-    except (OSError, ValueError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 
 

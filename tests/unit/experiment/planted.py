@@ -12,6 +12,7 @@ from rung.core.model import Failure
 from rung.core.task import Constraints, OutputSpec, Task
 from rung.experiment.decide import Contender, Prices, Protocol, decide
 from rung.metrics.labels import Accuracy
+from rung.stats.intervals import wilson
 from rung.store.records import Cell, Decision, Outcome, Spend
 
 Value = float | None | Literal["open"]
@@ -34,9 +35,12 @@ def evaluation(name: str, values: Sequence[Value], *, groups: Sequence[str] = ()
         rows.append(Row(Answer(f"e{i}", "", failure=failure), {"accuracy": score}, groups[i] if groups else ""))
     scored = [float(v) for v in values if isinstance(v, int | float)]
     failed = sum(v is None for v in values)
+    interval = wilson(sum(scored), len(scored)) if scored else None
     summary = Summary(
         metric="accuracy",
         value=float(np.mean(scored)) if scored else None,
+        low=interval.low if interval else None,
+        high=interval.high if interval else None,
         n=len(rows),
         scored=len(scored),
         failed=failed,

@@ -26,7 +26,7 @@ def test_the_cheapest_within_the_margin_wins_although_another_scores_higher() ->
     gap = pair(found, "few_shot", "prompt").difference
     assert (gap.point, gap.low is not None and gap.low > 0) == (pytest.approx(0.03), True)
     assert [standing.good_enough for standing in found.standings] == [False, True, True]
-    assert "Nothing that was tried is shown to be better by 6 points or more" in found.reason.en
+    assert "No rung that keeps the task's limits is better by 6 points or more" in found.reason.en
     assert "6 个百分点" in found.reason.zh
 
 

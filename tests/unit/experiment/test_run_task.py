@@ -7,11 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_endpoint import FakeEndpoint, answer, say
 from letters import LETTERS, register_letters
 from small_task import LABELS, QUESTIONS, Asked, count_asked, scripted, write_task
 
@@ -102,7 +103,8 @@ def test_no_test_question_is_asked_before_dev_is_done_and_none_is_shown_as_an_ex
     tmp_path: Path, asked: Asked
 ) -> None:
     run = run_task(write_task(tmp_path, methods=["few_shot"], encoder=LETTERS))
-    splits = {line["id"]: line["split"] for line in map(json.loads, (run.path / "examples.jsonl").open())}
+    lines = map(json.loads, (run.path / "examples.jsonl").read_text("utf-8").splitlines())
+    splits = {line["id"]: line["split"] for line in lines}
     of = {QUESTIONS[int(name[1:])]: split for name, split in splits.items()}
     order = [of[request.query] for batch in asked.batches for request in batch]
     first = order.index("test")
@@ -127,11 +129,11 @@ def test_a_second_run_does_nothing_again_and_opens_nothing(tmp_path: Path, asked
 
 @pytest.mark.parametrize("strike", [stop, gone])
 def test_stopped_at_any_call_it_comes_to_the_same_decision(tmp_path: Path, asked: Asked, strike: Any) -> None:
-    whole = run_task(write_task(tmp_path / "whole", models=TWO, methods=["prompt"]))
+    whole = run_task(write_task(tmp_path / "whole"))
     expected, calls = settled(whole), len(asked.batches)
-    assert calls > 10
+    assert calls > 6
     for at in range(1, calls + 1):
-        task = write_task(tmp_path / f"{strike.__name__}{at}", models=TWO, methods=["prompt"])
+        task = write_task(tmp_path / f"{strike.__name__}{at}")
         asked.clear(at=at, strike=strike)
         with pytest.raises((InterruptedRun, BackendError)) as caught:
             run_task(task)
@@ -174,51 +176,52 @@ def test_a_stopped_run_can_be_told_from_a_finished_one(tmp_path: Path, asked: As
     assert run.read_run()["finished"] is True
 
 
-@pytest.mark.parametrize("at", [1, 6, 8, 9, 14])
-def test_killed_without_warning_it_goes_on(tmp_path: Path, asked: Asked, at: int) -> None:
-    """In a process of its own, by a signal that nothing can catch."""
+def test_killed_without_warning_it_goes_on(tmp_path: Path, asked: Asked) -> None:
+    """In a process of its own, by a signal that nothing can catch: while settings are tried, and while test is answered."""
     expected = settled(run_task(write_task(tmp_path / "whole", **MIXED)))
-    task = write_task(tmp_path / "killed", **MIXED)
     script = KILLED.format(paths=[str(Path(__file__).resolve().parents[2])])
-    command = [sys.executable, "-c", script, str(task), str(at)]
-    assert subprocess.run(command, capture_output=True, timeout=120).returncode == -signal.SIGKILL
-    asked.clear()
-    assert settled(run_task(task)) == expected
+    for at in (3, 9):
+        task = write_task(tmp_path / f"killed{at}", **MIXED)
+        command = [sys.executable, "-c", script, str(task), str(at)]
+        assert subprocess.run(command, capture_output=True, timeout=120).returncode == -signal.SIGKILL
+        assert settled(run_task(task)) == expected
 
 
-def test_a_killed_run_leaves_no_half_written_record(tmp_path: Path, asked: Asked) -> None:
-    """Killed between any two writes: every record on disk is whole, and the same call finishes the run."""
+def test_killed_before_any_rename_every_record_is_whole_and_the_run_goes_on(tmp_path: Path, asked: Asked) -> None:
+    """Each file, and each candidate's folder, gets its name by a rename; a killed process does not tidy up after it."""
     expected = settled(run_task(write_task(tmp_path / "whole")))
-    real, count = os.replace, [0]
 
     class Killed(BaseException):
         pass
 
     for at in range(1, 60):
-        task = write_task(tmp_path / f"at{at}")
-        count[0] = 0
+        folder, count = tmp_path / f"at{at}", [0]
+        task = write_task(folder)
 
-        def dying(source: Any, target: Any, *, stop_at: int = at, **rest: Any) -> None:
-            count[0] += 1
-            # A killed process does not tidy up either: from here on nothing reaches the disk.
-            if count[0] >= stop_at:
-                raise Killed
-            real(source, target, **rest)
+        def dying(real: Any, stop_at: int = at, count: list[int] = count) -> Any:
+            def rename(*places: Any, **rest: Any) -> None:
+                count[0] += 1
+                if count[0] >= stop_at:
+                    raise Killed
+                real(*places, **rest)
+
+            return rename
 
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(os, "replace", dying)
+            for name in ("replace", "rename"):
+                patched.setattr(os, name, dying(getattr(os, name)))
             try:
                 run_task(task)
             except Killed:
                 pass
             else:
-                assert count[0] < at
+                assert at > 10
                 break
-        for path in (tmp_path / f"at{at}").rglob("*.json"):
+        for path in folder.rglob("*.json"):
             json.loads(path.read_text("utf-8"))
         assert settled(run_task(task)) == expected
     else:
-        pytest.fail("a small run does not write sixty records")
+        pytest.fail("a small run does not rename sixty times")
 
 
 def test_one_rung_that_breaks_costs_only_itself(tmp_path: Path, asked: Asked, capsys: pytest.CaptureFixture[str]) -> None:
@@ -292,6 +295,47 @@ def test_all_runs_every_rung_although_a_target_is_set(tmp_path: Path, asked: Ask
     run = run_task(task, compare_all=True)
     assert [o.status for o in run.outcomes()] == ["done", "done"]
     assert (decision_of(run).mode, len(decision_of(run).standings)) == ("compare", 2)
+
+
+# Money
+
+
+@pytest.fixture
+def paid(tmp_path: Path) -> Iterator[tuple[FakeEndpoint, Callable[[float], Path]]]:
+    """An endpoint that charges 10 an answer, and its task by the limit: one setting on dev costs 120."""
+
+    def script(_: int, __: Any) -> Any:
+        return say(answer("rent"))
+
+    with FakeEndpoint(script) as endpoint:
+        model = {"kind": "openai", "id": "m1", "base_url": endpoint.url, "input_price": 1_000_000}
+        yield endpoint, lambda limit: write_task(tmp_path, models=[model], budget={"max_cost": limit})
+
+
+def test_money_stops_a_run_and_with_a_higher_limit_nothing_is_paid_for_twice(
+    paid: tuple[FakeEndpoint, Callable[[float], Path]],
+) -> None:
+    endpoint, task = paid
+    with pytest.raises(InterruptedRun) as caught:
+        run_task(task(50))
+    assert caught.value.code == "E4003"
+    assert endpoint.asked == 12
+    run = run_task(task(1e9))
+    bodies = [json.dumps(body, sort_keys=True) for body in endpoint.bodies]
+    assert len(bodies) == len(set(bodies)) > 60
+    evaluation = run.read_evaluation(run.candidates()[0], "test")
+    assert evaluation is not None
+    assert evaluation.resources.money == pytest.approx(10 * evaluation.header.n)
+
+
+def test_the_limit_on_money_is_one_of_the_whole_run_and_not_of_each_attempt(
+    paid: tuple[FakeEndpoint, Callable[[float], Path]],
+) -> None:
+    endpoint, task = paid
+    for _ in range(3):
+        with pytest.raises(InterruptedRun):
+            run_task(task(50))
+    assert endpoint.asked == 12
 
 
 # Two runs, two processes

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from rung.core.evaluation import Answer, Row
 from rung.core.task import Example, Task
-from rung.report.ladder import Ladder, Line
-from rung.report.marks import chosen_lines, mark
-from rung.report.reading import Reading
+from rung.reporting.ladder import Ladder, Line
+from rung.reporting.marks import chosen_lines, mark
+from rung.reporting.reading import Reading
 
 MOST = 10
 TEXT_KINDS = ("unanswerable_answered", "passage_missed", "abstained_wrongly", "passage_unused", "wrong")

@@ -7,11 +7,11 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from rung.report.axes import cost_axis, round_ticks
-from rung.report.curves import MOST, thinned
-from rung.report.letters import clean, pad, width, wrap
-from rung.report.placing import Box, Dot, place_labels
-from rung.report.svg import tidy
+from rung.reporting.axes import cost_axis, round_ticks
+from rung.reporting.curves import MOST, thinned
+from rung.reporting.letters import clean, pad, width, wrap
+from rung.reporting.placing import Box, Dot, place_labels
+from rung.reporting.svg import tidy
 
 
 def test_labels_of_a_crowded_picture_neither_overlap_nor_leave_it() -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from rung.report.ladder import Ladder, Line, build_ladder
-from rung.report.marks import side_by_side
-from rung.report.mistakes import group_mistakes
-from rung.report.reading import Reading
-from rung.report.words import Words
+from rung.reporting.ladder import Ladder, Line, build_ladder
+from rung.reporting.marks import side_by_side
+from rung.reporting.mistakes import group_mistakes
+from rung.reporting.reading import Reading
+from rung.reporting.words import Words
 
 SCHEMA = 1
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from rung.core.task import Language
-from rung.report.aggregate import aggregate
-from rung.report.charts import draw
-from rung.report.ladder import build_ladder
-from rung.report.markdown import render_markdown
-from rung.report.numbers import Numbers
-from rung.report.page import render_page
-from rung.report.reading import read_run
-from rung.report.words import Words
+from rung.reporting.aggregate import aggregate
+from rung.reporting.charts import draw
+from rung.reporting.ladder import build_ladder
+from rung.reporting.markdown import render_markdown
+from rung.reporting.numbers import Numbers
+from rung.reporting.page import render_page
+from rung.reporting.reading import read_run
+from rung.reporting.words import Words
 from rung.store.atomic import write_json, write_text
 from rung.store.runs import RunFolder
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from rung.core import errors
 from rung.core.errors import Problem
-from rung.report.ladder import Ladder
-from rung.report.letters import clip
-from rung.report.numbers import Numbers
-from rung.report.reading import Reading
-from rung.report.words import Words, catalogue
+from rung.reporting.ladder import Ladder
+from rung.reporting.letters import clip
+from rung.reporting.numbers import Numbers
+from rung.reporting.reading import Reading
+from rung.reporting.words import Words, catalogue
 
 LONGEST = 600
 _COMMON_TERMS = ("interval", "margin", "splits", "cost", "latency", "failed")

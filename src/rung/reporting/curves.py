@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from rung.report.axes import round_ticks
-from rung.report.ladder import Ladder
-from rung.report.numbers import Numbers
-from rung.report.pencil import altair, axis_looks, rows, title
-from rung.report.svg import TOKENS, to_svg
-from rung.report.words import Words
+from rung.reporting.axes import round_ticks
+from rung.reporting.ladder import Ladder
+from rung.reporting.numbers import Numbers
+from rung.reporting.pencil import altair, axis_looks, rows, title
+from rung.reporting.svg import TOKENS, to_svg
+from rung.reporting.words import Words
 
 COLORS = ("series1", "series2", "series3", "series4", "series5", "series6")
 DASHES = ("1 0", "7 3", "2 3", "9 3 2 3", "12 4", "4 2")

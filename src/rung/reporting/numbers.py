@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from rung.report.words import Words
+from rung.reporting.words import Words
 from rung.store.records import Interval
 
 SHARES = frozenset(

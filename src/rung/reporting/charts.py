@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rung.report.axes import cost_axis, round_ticks
-from rung.report.curves import Curves, draw_curves
-from rung.report.ladder import Ladder, Line
-from rung.report.letters import clean, clip
-from rung.report.numbers import Numbers
-from rung.report.pencil import SIZE, altair, axis_looks, points, reserve, rows, target_line, thin_line, title, word
-from rung.report.placing import Box, Dot, place_labels, text_width
-from rung.report.svg import TOKENS, to_svg
-from rung.report.words import Words
+from rung.reporting.axes import cost_axis, round_ticks
+from rung.reporting.curves import Curves, draw_curves
+from rung.reporting.ladder import Ladder, Line
+from rung.reporting.letters import clean, clip
+from rung.reporting.numbers import Numbers
+from rung.reporting.pencil import SIZE, altair, axis_looks, points, reserve, rows, target_line, thin_line, title, word
+from rung.reporting.placing import Box, Dot, place_labels, text_width
+from rung.reporting.svg import TOKENS, to_svg
+from rung.reporting.words import Words
 
 LONGEST = 34
 """Characters of a name in a picture; the table below it has the whole of it."""

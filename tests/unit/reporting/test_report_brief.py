@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 import pytest
 
-from rung.report.letters import width
-from rung.report.markdown import escape, render_markdown
-from rung.report.reading import read_run
-from rung.report.text import show_json, show_text
-from rung.report.words import Words
+from rung.reporting.letters import width
+from rung.reporting.markdown import escape, render_markdown
+from rung.reporting.reading import read_run
+from rung.reporting.text import show_json, show_text
+from rung.reporting.words import Words
 from rung.store.runs import RunFolder
 
 MakeRun = Callable[..., RunFolder]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rung.core.evaluation import Evaluation, Summary
-from rung.report.reading import Reading
-from rung.report.words import Words
+from rung.reporting.reading import Reading
+from rung.reporting.words import Words
 from rung.store.records import Cell, Interval, Outcome, Pair, Standing
 
 State = Literal["tested", "untested", "blocked", "failed", "skipped", "waiting"]

@@ -6,7 +6,7 @@ import re
 from typing import Any
 from xml.etree import ElementTree
 
-from rung.report.letters import clean
+from rung.reporting.letters import clean
 
 TOKENS = {
     "ink": "#14202b",

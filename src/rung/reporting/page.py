@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rung.report.charts import Pictures
-from rung.report.facts import again_facts, data_facts, findings, glossary
-from rung.report.ladder import build_ladder, pairs_by_weight
-from rung.report.letters import clean, clip
-from rung.report.marks import EACH, side_by_side
-from rung.report.mistakes import group_mistakes
-from rung.report.numbers import Numbers
-from rung.report.phrases import PairPhrase, Speaker
-from rung.report.reading import Reading
-from rung.report.words import Words
+from rung.reporting.charts import Pictures
+from rung.reporting.facts import again_facts, data_facts, findings, glossary
+from rung.reporting.ladder import build_ladder, pairs_by_weight
+from rung.reporting.letters import clean, clip
+from rung.reporting.marks import EACH, side_by_side
+from rung.reporting.mistakes import group_mistakes
+from rung.reporting.numbers import Numbers
+from rung.reporting.phrases import PairPhrase, Speaker
+from rung.reporting.reading import Reading
+from rung.reporting.words import Words
 
 TEMPLATES = Path(__file__).with_name("templates")
 LONGEST = 700

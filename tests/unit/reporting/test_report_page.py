@@ -14,12 +14,12 @@ import pytest
 from report_runs import finished_run
 
 from rung.core.errors import DataError
-from rung.report.build import build_report
-from rung.report.charts import Pictures
-from rung.report.page import render_page
-from rung.report.reading import read_run
-from rung.report.text import show_json, show_text
-from rung.report.words import Words
+from rung.reporting.build import build_report
+from rung.reporting.charts import Pictures
+from rung.reporting.page import render_page
+from rung.reporting.reading import read_run
+from rung.reporting.text import show_json, show_text
+from rung.reporting.words import Words
 from rung.store.records import Interval, Pair
 from rung.store.runs import RunFolder
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from rung.report.facts import Fact, again_facts, data_facts, findings
-from rung.report.ladder import Line, build_ladder, pairs_by_weight
-from rung.report.letters import clean, clip
-from rung.report.marks import side_by_side
-from rung.report.numbers import NONE, Numbers
-from rung.report.phrases import Speaker
-from rung.report.reading import Reading
-from rung.report.words import Words
+from rung.reporting.facts import Fact, again_facts, data_facts, findings
+from rung.reporting.ladder import Line, build_ladder, pairs_by_weight
+from rung.reporting.letters import clean, clip
+from rung.reporting.marks import side_by_side
+from rung.reporting.numbers import NONE, Numbers
+from rung.reporting.phrases import Speaker
+from rung.reporting.reading import Reading
+from rung.reporting.words import Words
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!&$])")
 _ADDRESS = re.compile(r"(?i)(?<=[a-z]):(?=//)|(?<=\bwww)\.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from rung.report.svg import TOKENS
+from rung.reporting.svg import TOKENS
 
 SIZE = 12.5
 """Font size in pixels."""

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from rung.core.task import Language
-from rung.report.aggregate import aggregate
-from rung.report.ladder import Line, build_ladder
-from rung.report.letters import clean, clip, pad, width, wrap
-from rung.report.numbers import Numbers
-from rung.report.phrases import Speaker
-from rung.report.reading import read_run
-from rung.report.words import Words
+from rung.reporting.aggregate import aggregate
+from rung.reporting.ladder import Line, build_ladder
+from rung.reporting.letters import clean, clip, pad, width, wrap
+from rung.reporting.numbers import Numbers
+from rung.reporting.phrases import Speaker
+from rung.reporting.reading import read_run
+from rung.reporting.words import Words
 from rung.store.records import Decision
 from rung.store.runs import RunFolder
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from rung.core.evaluation import Answer, Row, Score
 from rung.core.model import Failure
-from rung.report.ladder import build_ladder
-from rung.report.marks import EACH, mark, side_by_side
-from rung.report.mistakes import TEXT_KINDS, document_of, group_mistakes
-from rung.report.reading import read_run
-from rung.report.words import Words
+from rung.reporting.ladder import build_ladder
+from rung.reporting.marks import EACH, mark, side_by_side
+from rung.reporting.mistakes import TEXT_KINDS, document_of, group_mistakes
+from rung.reporting.reading import read_run
+from rung.reporting.words import Words
 from rung.store.runs import RunFolder
 
 MakeRun = Callable[..., RunFolder]

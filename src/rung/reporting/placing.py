@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rung.report.letters import width
-from rung.report.pencil import SIZE, Align
+from rung.reporting.letters import width
+from rung.reporting.pencil import SIZE, Align
 
 GAP = 9.0
 LINE = 15.0

@@ -9,8 +9,8 @@ from typing import Literal
 from rung.core.evaluation import Answer, Score
 from rung.core.hashing import hash_json
 from rung.core.task import Example
-from rung.report.ladder import Ladder, Line
-from rung.report.reading import Reading
+from rung.reporting.ladder import Ladder, Line
+from rung.reporting.reading import Reading
 
 Mark = Literal["right", "wrong", "failed", "unscored"]
 Kind = Literal["fixed", "broken", "both_wrong", "both_right", "unscored"]

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-import rung.report
-from rung.report.numbers import Numbers
-from rung.report.words import Words, catalogue
+import rung.reporting
+from rung.reporting.numbers import Numbers
+from rung.reporting.words import Words, catalogue
 from rung.store.records import Interval
 
-ROOM = Path(rung.report.__file__).parent
+ROOM = Path(rung.reporting.__file__).parent
 SLOT = re.compile(r"\{(\w+)\}")
 
 

@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from rung.core.candidate import Candidate
-from rung.report.facts import plain
-from rung.report.ladder import Ladder, Line
-from rung.report.marks import Kind, Sides
-from rung.report.numbers import NONE, Numbers
-from rung.report.reading import Reading
-from rung.report.words import Words
+from rung.reporting.facts import plain
+from rung.reporting.ladder import Ladder, Line
+from rung.reporting.marks import Kind, Sides
+from rung.reporting.numbers import NONE, Numbers
+from rung.reporting.reading import Reading
+from rung.reporting.words import Words
 from rung.store.records import Check, Decision, Interval, Pair
 
 Relation = Literal["better", "same", "unclear"]
