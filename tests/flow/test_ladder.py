@@ -27,10 +27,8 @@ output: {kind: text, column: answer, max_tokens: 8, abstain: Not in the guidance
 data: {examples: questions.csv, id: id, group: group, document: document}
 documents: documents
 metrics: [token_f1, exact_match]
-methods: [baseline, prompt, few_shot, rag, fine_tune, few_shot+fine_tune, rag+fine_tune]
+methods: [baseline, prompt, rag, rag+fine_tune]
 settings:
-  fine_tune: {max_steps: 2, evaluations: 1}
-  few_shot+fine_tune: {max_steps: 2, evaluations: 1, k: 1}
   rag+fine_tune: {max_steps: 2, evaluations: 1, k: 1}
 """
 LABELS = """
@@ -39,13 +37,13 @@ instruction: Name the topic of a tenant's question.
 inputs: [question]
 output: {kind: label, column: topic}
 data: {examples: questions.csv, id: id, group: group}
-methods: [baseline, prompt, few_shot, few_shot+fine_tune]
+methods: [baseline, few_shot, few_shot+fine_tune]
 settings:
   few_shot+fine_tune: {max_steps: 2, evaluations: 1, k: 2}
 """
 
 
-def small_project(folder: Path, task: str, documents: int = 4) -> Path:
+def small_project(folder: Path, task: str, documents: int = 3) -> Path:
     """A corner of the tenants' desk: a few notes and the questions they answer."""
     source = EXAMPLES / "tenants-desk"
     notes = sorted((source / "documents").glob("*.md"))[:: 33 // documents][:documents]
@@ -131,7 +129,7 @@ def test_asking_answers_as_the_evaluation_did(finished: RunFolder) -> None:
 
 
 def test_a_label_task_is_answered_with_labels_and_confidence(tmp_path: Path) -> None:
-    run = commands.run(small_project(tmp_path, LABELS, documents=8))
+    run = commands.run(small_project(tmp_path, LABELS, documents=6))
     plan, decision = run.read_plan(), run.read_decision()
     assert plan is not None
     assert decision is not None

@@ -113,8 +113,8 @@ def _launch(folder: Path, report: Callable[[dict[str, Any]], None]) -> None:
         start_new_session=True,
     )
     last: dict[str, Any] = {}
+    assert child.stdout is not None
     try:
-        assert child.stdout is not None
         for line in child.stdout:
             try:
                 last = json.loads(line)
@@ -127,6 +127,7 @@ def _launch(folder: Path, report: Callable[[dict[str, Any]], None]) -> None:
         raise
     finally:
         log.close()
+        child.stdout.close()
     if code == EXIT_INTERRUPTED:
         raise InterruptedRun("E4001", run=folder)
     if "error" in last:

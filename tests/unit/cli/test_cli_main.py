@@ -131,7 +131,13 @@ def test_what_is_no_task_file_at_all(rung: Callable[..., Said], tmp_path: Path, 
 
 @pytest.mark.parametrize(
     "arguments",
-    [("list", "cats"), ("report", "nowhere"), ("show", "nowhere"), ("ask", "q", "--run", "nowhere"), ("init", "no.csv")],
+    [
+        ("list", "cats"),
+        ("report", "nowhere"),
+        ("show", "nowhere"),
+        ("ask", "q", "--run", "nowhere"),
+        ("init", "no.csv"),
+    ],
 )
 def test_other_mistakes_are_told_with_a_next_step(rung: Callable[..., Said], arguments: tuple[str, ...]) -> None:
     said = rung(*arguments)
@@ -204,7 +210,8 @@ def test_a_bug_of_ours_is_not_hidden(rung: Callable[..., Said], monkeypatch: pyt
 
 
 @pytest.mark.parametrize(
-    ("verdict", "code"), [("winner", 0), ("tie", 0), ("unresolved", 0), ("nothing_to_compare", 0), ("target_not_met", 6)]
+    ("verdict", "code"),
+    [("winner", 0), ("tie", 0), ("unresolved", 0), ("nothing_to_compare", 0), ("target_not_met", 6)],
 )
 @pytest.mark.parametrize("command", ["run", "compare"])
 def test_a_target_that_was_not_met_can_be_gated_on(

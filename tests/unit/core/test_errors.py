@@ -55,7 +55,9 @@ def test_all_mistakes_are_told_at_once_and_a_shared_hint_only_once() -> None:
 
 
 def test_an_error_without_a_next_step_has_no_hint() -> None:
-    assert list(DataError("E2401").lines()) == ["There is no baseline without a language model for JSON answers. [E2401]"]
+    assert list(DataError("E2401").lines()) == [
+        "There is no baseline without a language model for JSON answers. [E2401]"
+    ]
 
 
 @pytest.mark.parametrize("value", ["{x}", "{{ x }}", "{reason}", "{0.__class__}"])

@@ -73,13 +73,12 @@ def contender(
 def ladder(*scores: Sequence[Value]) -> list[Contender]:
     """Contenders of rising cost, 1, 2, 3, ..., named after the rungs."""
     return [
-        contender(name, values, float(n), rank=n) for n, (name, values) in enumerate(zip(LADDER, scores, strict=False), 1)
+        contender(name, values, float(n), rank=n)
+        for n, (name, values) in enumerate(zip(LADDER, scores, strict=False), 1)
     ]
 
 
-def task(
-    *, margin: float = 0.05, target: float | None = None, failures: float = 0.02, **constraints: Any
-) -> Task:
+def task(*, margin: float = 0.05, target: float | None = None, failures: float = 0.02, **constraints: Any) -> Task:
     return Task(
         name="t",
         instruction="i",

@@ -30,7 +30,13 @@ def compared(folder: Path, columns: Columns | None = None, *, metric: str = "exa
 def answers(right: int, n: int = 200, **extra: Any) -> list[dict[str, Any]]:
     """The first `right` of n questions answered as the reference says."""
     return [
-        {"id": f"q{i}", "question": f"How many, {i}?", "answer": f"{i}" if i < right else "none", "reference": f"{i}", **extra}
+        {
+            "id": f"q{i}",
+            "question": f"How many, {i}?",
+            "answer": f"{i}" if i < right else "none",
+            "reference": f"{i}",
+            **extra,
+        }
         for i in range(n)
     ]
 
@@ -127,7 +133,9 @@ def test_a_verdict_decides_and_a_refusal_is_wrong(tmp_path: Path) -> None:
 
 
 def test_what_nobody_judged_is_unscored(tmp_path: Path) -> None:
-    run = compared(tmp_path, JUDGED, ours=verdicts(["correct", None]), theirs=verdicts(["correct", "wrong", "", "wrong"]))
+    run = compared(
+        tmp_path, JUDGED, ours=verdicts(["correct", None]), theirs=verdicts(["correct", "wrong", "", "wrong"])
+    )
     assert (standing(run, "ours").scored, standing(run, "ours").unscored) == (100, 100)
     assert (standing(run, "theirs").scored, standing(run, "theirs").quality.point) == (150, pytest.approx(1 / 3))
 

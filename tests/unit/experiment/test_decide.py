@@ -270,7 +270,10 @@ def test_training_counts_towards_which_one_is_cheapest() -> None:
 
 
 def test_a_rung_that_its_budget_stopped_is_never_said_to_be_no_help() -> None:
-    several = [*ladder(*shares(300, 150, 240)), contender("fine_tune", shares(300, 150)[0], 9.0, notes={"converged": False})]
+    several = [
+        *ladder(*shares(300, 150, 240)),
+        contender("fine_tune", shares(300, 150)[0], 9.0, notes={"converged": False}),
+    ]
     found = decided(several)
     assert [standing.converged for standing in found.standings] == [True, True, False]
     assert "Stopped by the budget before converging, and so not shown to be no help: fine-tuning." in found.reason.en

@@ -202,7 +202,9 @@ def test_only_test_is_opened_and_each_opening_is_on_record_before_the_first_ques
 
 def test_what_it_took_is_added_up_over_interruptions(run: RunFolder) -> None:
     script = {
-        e.text: Completion(text="rent", choice_scores=(-0.1, -3.0, -3.0), tokens_in=10, tokens_out=1, money=0.5, seconds=n)
+        e.text: Completion(
+            text="rent", choice_scores=(-0.1, -3.0, -3.0), tokens_in=10, tokens_out=1, money=0.5, seconds=n
+        )
         for n, e in enumerate(EXAMPLES, 1)
     }
     with pytest.raises(KeyboardInterrupt):

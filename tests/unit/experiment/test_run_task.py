@@ -224,7 +224,9 @@ def test_killed_before_any_rename_every_record_is_whole_and_the_run_goes_on(tmp_
         pytest.fail("a small run does not rename sixty times")
 
 
-def test_one_rung_that_breaks_costs_only_itself(tmp_path: Path, asked: Asked, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_rung_that_breaks_costs_only_itself(
+    tmp_path: Path, asked: Asked, capsys: pytest.CaptureFixture[str]
+) -> None:
     def breaks() -> None:
         raise ZeroDivisionError("in the backend")
 

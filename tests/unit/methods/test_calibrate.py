@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from small_fit import LABELS, Notebook, fit, rows, task
 
+from rung.core.answer import answer_many
 from rung.core.candidate import Candidate
 from rung.core.method import Budget
 from rung.core.model import Completion, Failure, Request
@@ -16,7 +17,6 @@ from rung.methods.calibrate import calibrate
 from rung.methods.few_shot import fixed_shots
 from rung.methods.slots import new_candidate, prompt_slot
 from rung.methods.tuning import metric_of, open_for, score_of
-from rung.core.answer import answer_many
 from rung.models.fake import FakeModel
 
 

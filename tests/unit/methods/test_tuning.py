@@ -11,7 +11,16 @@ from rung.core.evaluation import Answer
 from rung.core.method import Budget, Trial
 from rung.core.model import Failure, Request
 from rung.methods.slots import new_candidate, prompt_slot
-from rung.methods.tuning import DEV_LIMIT, DEV_LIMIT_WRITTEN, Setting, best, dev_sample, metric_of, score_of, try_settings
+from rung.methods.tuning import (
+    DEV_LIMIT,
+    DEV_LIMIT_WRITTEN,
+    Setting,
+    best,
+    dev_sample,
+    metric_of,
+    score_of,
+    try_settings,
+)
 from rung.models.fake import FakeModel
 
 PHRASINGS = ("plain", "only_label", "expert")

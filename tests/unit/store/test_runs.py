@@ -155,7 +155,9 @@ def test_outcomes_come_in_the_order_of_the_plan_and_only_those_that_are_there(ru
     ]
     run.write_plan(Plan(mode="compare", cells=tuple(cells), splits={"test": 4}))
     trial = TrialRecord(setting={"k": 3, "词": "值"}, score=0.5, n=4)
-    last = Outcome(cell=cells[2], status="done", candidate="c", spent=Spend(seconds=2.0), trials=(trial,), notes={"a": 1})
+    last = Outcome(
+        cell=cells[2], status="done", candidate="c", spent=Spend(seconds=2.0), trials=(trial,), notes={"a": 1}
+    )
     first = Outcome(cell=cells[0], status="failed", reason="no {space}")
     run.write_outcome(last)
     run.write_outcome(first)

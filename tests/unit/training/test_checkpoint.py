@@ -18,7 +18,9 @@ from rung.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoin
 
 def checkpoint(step: int) -> Checkpoint:
     weights = torch.arange(12, dtype=torch.float32).reshape(3, 4) + step
-    return Checkpoint({"step": step, "note": "租金"}, {"a.weight": weights, "turned": weights.T, "half": weights.bfloat16()})
+    return Checkpoint(
+        {"step": step, "note": "租金"}, {"a.weight": weights, "turned": weights.T, "half": weights.bfloat16()}
+    )
 
 
 def save(folder: Path, *steps: int) -> None:
