@@ -17,7 +17,7 @@ from pathlib import Path
 from harness import ROOT, finish, median, say
 
 PAIRS = 5
-ROWS, BATCH, DEV = 96, 8, 48
+ROWS, BATCH, DEV = 40, 8, 48
 RATE = 5e-4
 FLOPS_PER_TOKEN = 4 * 106_187_328 + 6 * 4_884_480
 """Forward and activation gradients of the frozen linear layers, forward and both gradients of the adapter; logits, attention and
@@ -96,6 +96,7 @@ def trl() -> dict:
         arguments = SFTConfig(
             output_dir=folder,
             use_cpu=True,
+            completion_only_loss=True,
             per_device_train_batch_size=BATCH,
             num_train_epochs=1,
             learning_rate=RATE,

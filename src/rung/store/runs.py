@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
+from pydantic import ValidationError
 
 from rung.core.candidate import Candidate
 from rung.core.errors import DataError, UsageError
@@ -174,9 +175,13 @@ def _reading(path: Path) -> Iterator[None]:
     """Turn whatever a damaged file does to its reader into DataError E2901, which names the file."""
     try:
         yield
-    except (ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
-        reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+    except ValidationError as error:
+        wrong = error.errors(include_url=False)[0]
+        reason = f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}"
         raise DataError("E2901", path=path, reason=reason) from error
+    except (ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
+        first = str(error).splitlines()[0] if str(error) else ""
+        raise DataError("E2901", path=path, reason=f"{type(error).__name__}: {first}") from error
 
 
 def row_record(row: Row) -> dict[str, Any]:

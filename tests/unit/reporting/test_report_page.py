@@ -295,12 +295,12 @@ def test_damaged_records_are_named(make_run: MakeRun) -> None:
     examples.write_text('{"id": 1\n', "utf-8")
     with pytest.raises(DataError) as caught:
         read_run(run)
-    assert caught.value.code == "E2950"
+    assert caught.value.code == "E2901"
     assert "examples.jsonl" in str(caught.value)
     examples.unlink()
     decision = json.loads((run.path / "decision.json").read_text("utf-8"))
     (run.path / "decision.json").write_text(json.dumps({**decision, "verdict": "draw"}), "utf-8")
     with pytest.raises(DataError) as caught:
         read_run(run)
-    assert caught.value.code == "E2951"
+    assert caught.value.code == "E2901"
     assert "verdict" in str(caught.value)
