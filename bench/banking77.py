@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-
 from harness import finish, need_datasets, say
+
 from rung.cli.screen import Screen
 from rung.core.answer import open_candidate
 from rung.core.registry import create

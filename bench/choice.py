@@ -12,8 +12,8 @@ import json
 import time
 
 import numpy as np
-
 from harness import finish, median, need_datasets, say
+
 from rung.core.model import Message, Request
 from rung.models.choices import build_tree, score_choices
 from rung.models.transformers_local import TransformersModel
@@ -32,7 +32,12 @@ def requests_of(folder, labels, n, shots):
         shown = [train[i] for i in rng.permutation(len(train))[:shots]]
         lines = [f"Text: {shot['text']}\nLabel: {shot['category'].replace('_', ' ')}" for shot in shown]
         body = "\n\n".join([*lines, f"Text: {row['text']}\nLabel:"])
-        found.append(Request((Message("system", "Name the intent of a bank customer's message."), Message("user", body)), choices=labels))
+        found.append(
+            Request(
+                (Message("system", "Name the intent of a bank customer's message."), Message("user", body)),
+                choices=labels,
+            )
+        )
     return found
 
 

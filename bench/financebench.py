@@ -13,8 +13,8 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-
 from harness import finish, need_datasets, say
+
 from rung.cli.commands import compare
 from rung.experiment.compare import Columns
 from rung.stats.paired import mcnemar
@@ -37,7 +37,8 @@ def main() -> None:
         decision = compare(files, columns=columns, runs=Path(folder) / "runs").read_decision()
     names = {standing.candidate: standing.model for standing in decision.standings}
     ours = {
-        frozenset((names[p.candidate], names[p.other])): p.difference.low > 0 or p.difference.high < 0 for p in decision.pairs
+        frozenset((names[p.candidate], names[p.other])): p.difference.low > 0 or p.difference.high < 0
+        for p in decision.pairs
     }
     theirs = labels_alone(rows, runs)
     agree = sum(ours[pair] == theirs[pair] for pair in ours)
@@ -53,14 +54,18 @@ def main() -> None:
         disagreements=apart,
         verdict=decision.verdict,
         accuracy={s.model: round(s.quality.point, 4) for s in decision.standings},
-        published={run: round(sum(r["label"] == "Correct Answer" for r in rows if r["run"] == run) / 150, 4) for run in runs},
+        published={
+            run: round(sum(r["label"] == "Correct Answer" for r in rows if r["run"] == run) / 150, 4) for run in runs
+        },
         reason=decision.reason.en,
     )
 
 
 def labels_alone(rows: list[dict], runs: list[str]) -> dict[frozenset, bool]:
     """Holm-corrected exact McNemar tests over all pairs, straight from the labels."""
-    right = {run: {r["financebench_id"]: r["label"] == "Correct Answer" for r in rows if r["run"] == run} for run in runs}
+    right = {
+        run: {r["financebench_id"]: r["label"] == "Correct Answer" for r in rows if r["run"] == run} for run in runs
+    }
     ids = sorted(right[runs[0]])
     values = {
         frozenset(pair): mcnemar(*(np.array([right[run][i] for i in ids]) for run in pair)).exact

@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-
 from harness import finish, need_datasets, say
+
 from rung.cli.screen import Screen
 from rung.experiment.run import run_task
 
@@ -27,7 +27,9 @@ methods: [baseline, prompt, few_shot]
 
 def main() -> None:
     source = need_datasets("sentiment_zh_hotel") / "sentiment_zh_hotel" / "ChnSentiCorp_htl_all.csv.gz"
-    rows = [row for row in csv.DictReader(gzip.open(source, "rt", encoding="utf-8", newline="")) if row["review"].strip()]
+    rows = [
+        row for row in csv.DictReader(gzip.open(source, "rt", encoding="utf-8", newline="")) if row["review"].strip()
+    ]
     kept = sorted(np.random.default_rng(7).permutation(len(rows))[:ROWS])
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)

@@ -26,10 +26,10 @@ recomputation are not counted, so the fraction of the peak is on the low side.""
 
 def token_rows():
     """(train, dev) token rows of the question task, rendered as the fine_tune rung renders them."""
+    from rung.core.answer import Opened
     from rung.experiment.plan import fit_data
     from rung.experiment.setup import prepare
     from rung.methods.slots import new_candidate, prompt_slot
-    from rung.core.answer import Opened
     from rung.models.transformers_local import TransformersModel
     from rung.training.batches import TokenRow
     from rung.training.rows import render_rows
@@ -51,7 +51,9 @@ def ours() -> dict:
     from rung.training.sft import LoraTrainer, SftSettings, attach_lora
 
     model, train, dev = token_rows()
-    settings = SftSettings(epochs=1, batch_size=BATCH, learning_rate=RATE, warmup=0.0, patience=0, seed=3, max_grad_norm=1.0)
+    settings = SftSettings(
+        epochs=1, batch_size=BATCH, learning_rate=RATE, warmup=0.0, patience=0, seed=3, max_grad_norm=1.0
+    )
     parts = model.training_parts()
     trainer = LoraTrainer(attach_lora(parts, settings), train, settings)
     started = time.perf_counter()
@@ -84,7 +86,9 @@ def trl() -> dict:
     rows = [train[i] for i in order]
     module = AutoModelForCausalLM.from_pretrained(embedded_folder())
     torch.manual_seed(seed_from(3, "lora") % (1 << 63))
-    config = LoraConfig(r=settings.rank, lora_alpha=settings.alpha, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM")
+    config = LoraConfig(
+        r=settings.rank, lora_alpha=settings.alpha, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
+    )
     module = get_peft_model(module, config)
     data = Dataset.from_list(
         [
@@ -107,7 +111,10 @@ def trl() -> dict:
             disable_tqdm=True,
         )
         trainer = SFTTrainer(
-            model=module, args=arguments, train_dataset=data, processing_class=AutoTokenizer.from_pretrained(embedded_folder())
+            model=module,
+            args=arguments,
+            train_dataset=data,
+            processing_class=AutoTokenizer.from_pretrained(embedded_folder()),
         )
         started = time.perf_counter()
         done = trainer.train()
@@ -116,7 +123,13 @@ def trl() -> dict:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         dev_loss = judge.mean_loss(dev)
     tokens = sum(row.length for row in rows)
-    return {"seconds": seconds, "tokens": tokens, "steps": done.global_step, "dev_loss": dev_loss, "threads": torch.get_num_threads()}
+    return {
+        "seconds": seconds,
+        "tokens": tokens,
+        "steps": done.global_step,
+        "dev_loss": dev_loss,
+        "threads": torch.get_num_threads(),
+    }
 
 
 def peak() -> dict:

@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 from harness import finish, need_datasets, say
+
 from rung.cli.screen import Screen
 from rung.experiment.run import run_task
 
@@ -44,8 +45,14 @@ def write_project(folder: Path, source: Path, language: str) -> None:
                 name = f"{a:02d}-{p}.txt"
                 (folder / "documents" / name).write_text(paragraph["context"], "utf-8")
                 for question in paragraph["qas"]:
-                    writer.writerow([question["id"], question["question"], question["answers"][0]["text"], f"article {a}", name])
-    text = TASK.replace("LANGUAGE", language).replace("INSTRUCTION", INSTRUCTION[language]).replace("METHODS", METHODS[language])
+                    writer.writerow(
+                        [question["id"], question["question"], question["answers"][0]["text"], f"article {a}", name]
+                    )
+    text = (
+        TASK.replace("LANGUAGE", language)
+        .replace("INSTRUCTION", INSTRUCTION[language])
+        .replace("METHODS", METHODS[language])
+    )
     (folder / "task.yaml").write_text(text, "utf-8")
 
 

@@ -101,7 +101,7 @@ class TakesAnything(Share):
     def score(self, examples: Sequence[Example], answers: Sequence[Answer]) -> list[Score]:
         return [
             Score("failed") if a.failure else Score("unscored") if not e.references else self.judge(e, a)
-            for e, a in zip(examples, answers)
+            for e, a in zip(examples, answers, strict=False)
         ]
 
 
