@@ -39,14 +39,14 @@ check: $(STAMP)  ## lint, types, floors, generated docs
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python docs/tree.py --check README.md
+	$(BIN)/python docs/tree.py --check README.md README.zh-CN.md
 	$(BIN)/python docs/reference.py --check
 
 docs: $(STAMP)  ## write the generated parts of the documentation anew
 	$(BIN)/python docs/tree.py --write README.md README.zh-CN.md
 	$(BIN)/python docs/reference.py
 
-bench-%: $(STAMP)  ## one benchmark: bench-banking77 bench-choice bench-training bench-real
+bench-%: $(STAMP)  ## one benchmark: bench-banking77 bench-choice bench-training bench-financebench bench-hotel bench-xquad
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[bench]'
 	$(BIN)/python bench/$*.py
 

@@ -97,13 +97,7 @@ def train(
 
 
 def _launch(folder: Path, report: Callable[[dict[str, Any]], None]) -> None:
-    environment = {
-        # Activations come and go in megabytes: keeping their pages, in huge ones, saves a page fault for every few kilobytes.
-        "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=4294967296"
-        ":glibc.malloc.trim_threshold=8589934592",
-        **os.environ,
-        "TOKENIZERS_PARALLELISM": "false",
-    }
+    environment = {**os.environ, "TOKENIZERS_PARALLELISM": "false"}
     log = (folder / "child.log").open("ab")
     child = subprocess.Popen(
         [sys.executable, "-m", "rung.training.runner", str(folder)],
