@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import errno
-import os
-import platform
 import shutil
 import sys
 import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -27,6 +24,7 @@ from rung.experiment.decide import Contender, Prices, decide
 from rung.experiment.decide import Protocol as DecisionProtocol
 from rung.experiment.evaluate import Question, evaluate
 from rung.experiment.journal import FileJournal
+from rung.experiment.machine import machine, shown, versions
 from rung.experiment.meter import PeakMemory, Stopwatch
 from rung.experiment.plan import Bench, fit_data, is_trained, make_plan, method_named, open_bench
 from rung.experiment.setup import Prepared, prepare
@@ -190,44 +188,19 @@ def _keep_record(session: Session) -> None:
         "name": prepared.task.name,
         "hash": prepared.hash,
         "created": before.get("created") or time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "command": before.get("command") or f"rung run {_shown(session.task_file)}",
+        "command": before.get("command") or f"rung run {shown(session.task_file)}",
         "finished": finished,
         "wall_seconds": round(session.spent_before + session.watch.seconds, 1),
         "peak_memory_gib": round(max(session.memory.peak_gib, before.get("peak_memory_gib", 0.0)), 3),
         "currency": prepared.config.cost.currency,
         "seed": prepared.config.data.seed,
         "data": prepared.record(),
-        "versions": _versions(),
-        "machine": _machine(),
+        "versions": versions(),
+        "machine": machine(),
         "task": prepared.task.model_dump(mode="json"),
         "config": prepared.config.model_dump(mode="json"),
     }
     run.write_run(record)
-
-
-def _shown(task_file: Path) -> str:
-    """A task file as a person would type it, without this machine's layout."""
-    try:
-        return task_file.resolve().relative_to(Path.cwd()).as_posix()
-    except ValueError:
-        return f"{task_file.resolve().parent.name}/{task_file.name}"
-
-
-def _versions() -> dict[str, str]:
-    names = ("rung", "torch", "transformers", "peft", "bm25s", "scikit-learn", "numpy", "scipy")
-    return {"python": platform.python_version()} | {name: metadata.version(name) for name in names}
-
-
-def _machine() -> dict[str, Any]:
-    import psutil
-
-    total = round(psutil.virtual_memory().total / (1 << 30), 1)
-    return {
-        "system": platform.system(),
-        "architecture": platform.machine(),
-        "cores": os.cpu_count(),
-        "memory_gib": total,
-    }
 
 
 def _climb_or_compare(session: Session) -> None:
