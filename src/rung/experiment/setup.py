@@ -11,7 +11,7 @@ from rung.config import Config, load_config, to_task
 from rung.config.check import check_columns
 from rung.core.errors import UsageError
 from rung.core.hashing import hash_json
-from rung.core.task import Document, Example, Task
+from rung.core.task import Example, Task
 from rung.data.documents import DocumentsResult, read_documents
 from rung.data.duplicates import DuplicateReport, find_duplicates, without_copies
 from rung.data.fields import ReadSpec
@@ -133,7 +133,3 @@ def _read_spec(config: Config) -> ReadSpec:
         encoding=data.encoding,
         max_bad_ratio=data.max_bad_ratio,
     )
-
-
-def documents_of(prepared: Prepared) -> tuple[Document, ...]:
-    return prepared.documents.documents

@@ -7,7 +7,7 @@ runs/<id>/  run.yaml  splits.json  plan.json  cells/<cell>.json  candidates/<id>
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -201,7 +201,3 @@ def row_from(record: dict[str, Any]) -> Row:
         answer[name] = tuple(answer.get(name, ()))
     scores = {name: Score(**score) for name, score in record["scores"].items()}
     return Row(Answer(**answer), scores, record.get("group", ""))
-
-
-def rows_from(records: Iterable[dict[str, Any]]) -> list[Row]:
-    return [row_from(record) for record in records]
