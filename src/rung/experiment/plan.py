@@ -118,9 +118,34 @@ def make_plan(prepared: Prepared, bench: Bench, run: Path, *, estimate: bool = T
             cells.append(Cell(method=name, model=place, rank=method.rank, blockers=blockers, estimate=spend))
     cells.sort(key=lambda cell: cell.rank)
     minutes = config.budget.minutes
+    seconds = None if minutes is None else 60.0 * minutes
     return Plan(
         mode="climb" if prepared.task.target is not None else "compare",
-        cells=tuple(cells),
+        cells=tuple(cells if seconds is None else _within(seconds, cells)),
         splits={name: len(part) for name, part in prepared.examples.items()},
-        budget_seconds=None if minutes is None else 60.0 * minutes,
+        budget_seconds=seconds,
     )
+
+
+def _within(seconds: float, cells: list[Cell]) -> list[Cell]:
+    """Cells with training cut down to what the budget leaves for it, split evenly: that is where a run will stop it."""
+    trains = [not cell.blockers and is_trained(method_named(cell.method)) for cell in cells]
+    left = max(0.0, seconds - sum(cell.estimate.seconds for cell, t in zip(cells, trains, strict=True) if not t))
+    fitting: list[Cell] = []
+    for place, cell in enumerate(cells):
+        if trains[place]:
+            cell = _shortened(cell, left / sum(trains[place:]))
+            left -= cell.estimate.seconds
+        fitting.append(cell)
+    return fitting
+
+
+def _shortened(cell: Cell, seconds: float) -> Cell:
+    whole = cell.estimate
+    if whole.seconds <= seconds:
+        return cell
+    kept = seconds / whole.seconds
+    shorter = whole.model_copy(
+        update={"seconds": seconds, "cpu_seconds": whole.cpu_seconds * kept, "gpu_seconds": whole.gpu_seconds * kept}
+    )
+    return cell.model_copy(update={"estimate": shorter})

@@ -161,9 +161,19 @@ def run_job(folder: Path) -> int:
     model = find("model", job.model.kind).open(job.model)
     parts = model.training_parts()
     module = attach_lora(parts, job.settings)
-    rows = [TokenRow(*parts.encode(row.request, row.target)) for row in read_rows(folder / "rows.jsonl")]
-    scorer = DevScorer(job, parts.evaluator, read_rows(folder / "dev.jsonl"))
-    trainer = LoraTrainer(module, rows, job.settings, score_dev=scorer, device=parts.device)
+    dev = read_rows(folder / "dev.jsonl")
+
+    def encoded(found: list[TrainingRow]) -> list[TokenRow]:
+        return [TokenRow(*parts.encode(row.request, row.target)) for row in found]
+
+    trainer = LoraTrainer(
+        module,
+        encoded(read_rows(folder / "rows.jsonl")),
+        job.settings,
+        score_dev=DevScorer(job, parts.evaluator, dev),
+        dev_rows=encoded(dev),
+        device=parts.device,
+    )
 
     def tell(progress: Progress, planned: int) -> None:
         _say(

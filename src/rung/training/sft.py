@@ -60,6 +60,8 @@ class Progress:
     step: int = 0
     seconds: float = 0.0
     best: float = -math.inf
+    best_loss: float = math.inf
+    """Mean dev loss of the best step, which settles ties: a small dev sample soon answers all it can."""
     best_step: int = 0
     stale: int = 0
     evaluated: int = 0
@@ -112,7 +114,10 @@ def _attention(width: int, device: str) -> AbstractContextManager[Any]:
 
 
 class LoraTrainer:
-    """One training run over token rows. `score_dev(module)` gives the dev metric, higher is better."""
+    """One training run over token rows.
+
+    `score_dev(module)` gives the dev metric, higher is better; the loss on `dev_rows` breaks its ties.
+    """
 
     def __init__(
         self,
@@ -121,6 +126,7 @@ class LoraTrainer:
         settings: SftSettings,
         *,
         score_dev: Callable[[Any], float] | None = None,
+        dev_rows: Sequence[TokenRow] = (),
         device: str = "cpu",
     ) -> None:
         import torch
@@ -131,7 +137,7 @@ class LoraTrainer:
         if not self.rows:
             raise DataError("E2801", n=len(rows), limit=settings.max_length)
         self.lengths = [row.length for row in self.rows]
-        self._score_dev = score_dev
+        self._score_dev, self._dev_rows = score_dev, dev_rows
         self.parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
         self.masters = {name: p.detach().float().clone() for name, p in self.parameters.items()}
         for master in self.masters.values():
@@ -288,11 +294,17 @@ class LoraTrainer:
         if self._score_dev is None:
             return
         score = self._score_dev(self.module)
+        loss = self.mean_loss(self._dev_rows) if self._dev_rows else 0.0
         now = time.perf_counter() - started
         progress.scoring_seconds, progress.scored_at, progress.seconds = now - progress.seconds, now, now
-        progress.curve[-1] |= {"dev": round(score, 5), "seconds": round(progress.seconds, 2)}
-        if score > progress.best:
-            progress.best, progress.best_step, progress.stale = score, progress.step, 0
+        progress.curve[-1] |= {
+            "dev": round(score, 5),
+            "dev_loss": round(loss, 5),
+            "seconds": round(progress.seconds, 2),
+        }
+        if (score, -loss) > (progress.best, -progress.best_loss):
+            progress.best, progress.best_loss = score, loss
+            progress.best_step, progress.stale = progress.step, 0
             self.best_weights = {name: master.detach().clone() for name, master in self.masters.items()}
         else:
             progress.stale += 1
@@ -312,7 +324,8 @@ class LoraTrainer:
             for key, value in self.optimiser.state_dict()["state"].get(number, {}).items():
                 tensors[f"optimiser/{key}/{name}"] = value.detach().clone()
         state = asdict(self.progress)
-        state["best"] = None if math.isinf(self.progress.best) else self.progress.best
+        for name in ("best", "best_loss"):
+            state[name] = None if math.isinf(state[name]) else state[name]
         state["settings"] = asdict(self.settings)
         save_checkpoint(folder, self.progress.step, Checkpoint(state, tensors))
 
@@ -327,7 +340,8 @@ class LoraTrainer:
         ):
             return
         state = {key: value for key, value in found.state.items() if key != "settings"}
-        state["best"] = -math.inf if state["best"] is None else state["best"]
+        if state["best"] is None:
+            state |= {"best": -math.inf, "best_loss": math.inf}
         self.progress = Progress(**state)
         saved = self.optimiser.state_dict()
         for number, name in enumerate(self.masters):
