@@ -35,6 +35,8 @@ class Request:
     """The bare input text, for models that are no language models (a linear head, a nearest neighbour)."""
     passages: tuple[Passage, ...] = ()
     shots: tuple[Example, ...] = ()
+    repeat: int = 0
+    """How often the same has been asked before, where another answer is wanted: no model is told, only a cache heeds it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,6 @@ class TrainingParts:
     encode: Any
     """(Request, target: str | None) -> tuple[list[int], list[int]]: prompt ids; target ids with the end token."""
     evaluator: Any
-    """(module) -> Model: answers requests with the module as it now stands."""
+    """(module) -> Model: answers requests with the module as it now stands, whose linear layers it may replace."""
     device: str = "cpu"
     extra: dict[str, Any] = field(default_factory=dict)

@@ -147,14 +147,20 @@ class TransformersModel:
         return TrainingParts(
             module=self._loaded.module,
             encode=self.encode,
-            evaluator=lambda module: TransformersModel(
-                self.ref.id,
-                precision=self.ref.precision,
-                device=self._loaded.device,
-                revision=self.ref.revision,
-                loaded=replace(self._loaded, module=module),
-            ),
+            evaluator=self._around,
             device=self._loaded.device,
+        )
+
+    def _around(self, module: Any) -> TransformersModel:
+        """A model that answers with this module, whose linear layers it lays out anew where answering does."""
+        if self.ref.engine == "transformers-cpu":
+            pack_linears(module)
+        return TransformersModel(
+            self.ref.id,
+            precision=self.ref.precision,
+            device=self._loaded.device,
+            revision=self.ref.revision,
+            loaded=replace(self._loaded, module=module),
         )
 
     def generate(self, requests: Sequence[Request]) -> list[Completion]:

@@ -1,4 +1,4 @@
-"""Score a module as it will be served: adapter merged for a while, base weights put back bit for bit."""
+"""Score a module as it will be served: adapter merged for a while, then everything put back as it was."""
 
 from __future__ import annotations
 
@@ -9,25 +9,50 @@ from typing import Any
 
 @contextmanager
 def merged(module: Any) -> Iterator[Any]:
-    """Yield the base model with the adapter merged in.
+    """Yield the base model with plain linear layers in place of the adapted ones: each weight with its update added.
 
-    Unmerging by subtraction would change a bf16 base a little each time, so the weights are kept and restored.
+    The adapted layers are set aside rather than merged in place, since taking the update off again would change a bf16 base a
+    little each time, and since their wrappers keep far more memory while they answer. Whoever gets the base may replace linear
+    layers in it: all of them are put back.
     """
     import torch
     from peft.tuners.lora import LoraLayer
 
-    layers = [layer for layer in module.modules() if isinstance(layer, LoraLayer)]
-    kept = [layer.get_base_layer().weight.data for layer in layers]
-    was_training = module.training
+    base, was_training = module.get_base_model(), module.training
+    places = [
+        (*_place(base, name), layer)
+        for name, layer in base.named_modules()
+        if isinstance(layer, LoraLayer) or type(layer) is torch.nn.Linear
+    ]
+    adapted = [place for place in places if isinstance(place[2], LoraLayer)]
+    inside = {id(part) for *_, layer in adapted for part in layer.modules() if part is not layer}
+    places = [place for place in places if id(place[2]) not in inside]
     module.eval()
     with torch.no_grad():
-        for layer, weight in zip(layers, kept, strict=True):
-            layer.get_base_layer().weight.data = weight.clone()
-            layer.merge()
+        for parent, attribute, layer in adapted:
+            setattr(parent, attribute, _plain(layer))
     try:
-        yield module.get_base_model()
+        yield base
     finally:
-        for layer, weight in zip(layers, kept, strict=True):
-            layer.get_base_layer().weight.data = weight
-            layer.merged_adapters.clear()
+        for parent, attribute, layer in places:
+            setattr(parent, attribute, layer)
         module.train(was_training)
+
+
+def _place(root: Any, name: str) -> tuple[Any, str]:
+    path, _, attribute = name.rpartition(".")
+    return root.get_submodule(path) if path else root, attribute
+
+
+def _plain(layer: Any) -> Any:
+    """The linear layer that `layer` becomes when its adapter is merged."""
+    import torch
+
+    old = layer.get_base_layer()
+    plain = torch.nn.Linear(old.in_features, old.out_features, bias=old.bias is not None, device="meta")
+    weight = old.weight.data
+    for adapter in layer.active_adapters:
+        weight = weight + layer.get_delta_weight(adapter)
+    plain.weight = torch.nn.Parameter(weight, requires_grad=False)
+    plain.bias = old.bias
+    return plain.eval()
