@@ -10,11 +10,10 @@ import importlib.util
 import json
 import os
 import shutil
-import uuid
 from pathlib import Path
-from typing import Any
 
-from rung.core.errors import BackendError, WriteError
+from rung.core.durable import aside, differing, listed, seal, writing
+from rung.core.errors import BackendError
 from rung.core.hashing import hash_file
 
 NAME = "smollm2-135m"
@@ -33,8 +32,8 @@ def cache_folder() -> Path:
 def embedded_folder() -> Path:
     """The folder of the embedded weights, converting them the first time (about half a minute).
 
-    Raises BackendError E3001 when the package that carries the weights is not installed, WriteError E5001 when the cache
-    cannot be written.
+    Raises BackendError E3001 when the package that carries the weights is not installed, WriteError E5001 or E5002 when the
+    cache cannot be written.
     """
     source = _source()
     target = cache_folder() / f"{NAME}-{source.stat().st_size}"
@@ -42,11 +41,9 @@ def embedded_folder() -> Path:
         return target
     import fcntl
 
-    try:
+    with writing(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
         lock = (target.parent / f"{target.name}.lock").open("w")
-    except OSError as error:
-        raise WriteError("E5001", path=target.parent, reason=error.strerror) from error
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not _complete(target):
@@ -66,13 +63,7 @@ def _complete(folder: Path) -> bool:
     manifest = folder / _MANIFEST
     if not manifest.is_file():
         return False
-    listed: dict[str, Any] = json.loads(manifest.read_text("utf-8"))["files"]
-    sound = all(
-        (folder / name).is_file()
-        and (folder / name).stat().st_size == file["size"]
-        and hash_file(folder / name) == file["sha256"]
-        for name, file in listed.items()
-    )
+    sound = differing(folder, json.loads(manifest.read_text("utf-8"))["files"]) is None
     if not sound:
         # A torn or changed copy is made anew from the package; it holds nothing that is not there.
         shutil.rmtree(folder, ignore_errors=True)
@@ -83,8 +74,10 @@ def _convert(source: Path, target: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    working = target.with_name(f"{target.name}.tmp-{uuid.uuid4().hex[:8]}")
-    shutil.rmtree(target, ignore_errors=True)
+    working = aside(target)
+    # Conversions are made under the lock, so a working folder that is there was left by one that was killed.
+    for left in [target, *target.parent.glob(f".{target.name}.*.tmp")]:
+        shutil.rmtree(left, ignore_errors=True)
     try:
         tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
         module = AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.float32)
@@ -94,20 +87,11 @@ def _convert(source: Path, target: Path) -> None:
                 delattr(module, name)
         if hasattr(module.config, "quantization_config"):
             del module.config.quantization_config
-        module.to(torch.bfloat16).save_pretrained(working)
-        tokenizer.save_pretrained(working)
-        files = {
-            path.name: {"size": path.stat().st_size, "sha256": hash_file(path)}
-            for path in sorted(working.iterdir())
-            if path.is_file()
-        }
-        manifest = json.dumps({"source": source.name, "source_sha256": hash_file(source), "files": files}, indent=2)
-        with (working / _MANIFEST).open("w", encoding="utf-8") as file:
-            file.write(manifest)
-            file.flush()
-            os.fsync(file.fileno())
-        working.rename(target)
-    except OSError as error:
-        raise WriteError("E5001", path=target, reason=error.strerror or str(error)) from error
+        with writing(target):
+            module.to(torch.bfloat16).save_pretrained(working)
+            tokenizer.save_pretrained(working)
+            origin = {"source": source.name, "source_sha256": hash_file(source)}
+            seal(working, _MANIFEST, {**origin, "files": listed(working)})
+            working.rename(target)
     finally:
         shutil.rmtree(working, ignore_errors=True)

@@ -96,6 +96,8 @@ class Index:
             self._vectors = load_file(folder / "vectors.safetensors")["vectors"]
         self._positions = {item.id: position for position, item in enumerate(self.items)}
 
+    build = staticmethod(build_index)
+
     def search(
         self, queries: Sequence[str], k: int, *, mode: str = "rrf", exclude: Sequence[frozenset[str]] | None = None
     ) -> list[list[Hit]]:

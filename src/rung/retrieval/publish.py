@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
-import os
 import shutil
 import time
-import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from rung.core.errors import DataError, WriteError
-from rung.core.hashing import hash_file, hash_json
+from rung.core.durable import aside, differing, listed, seal, sync, writing
+from rung.core.errors import DataError
+from rung.core.hashing import hash_json
 
 MANIFEST = "manifest.json"
 _ABANDONED_SECONDS = 3600
@@ -27,23 +25,19 @@ def publish(folder: Path, files: Mapping[str, bytes], about: Mapping[str, Any]) 
     A reader sees all of it or nothing. When another process publishes the same folder at the same time, the first one
     stays; a damaged folder of that name is replaced. Raises WriteError E5001, E5002.
     """
-    with _writing(folder):
+    with writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         _clear_abandoned(folder.parent)
-        working = _aside(folder)
+        working = aside(folder)
         try:
             working.mkdir()
             for name, data in files.items():
-                _write(working / name, data)
-            listed = {name: {"size": len(data), "sha256": _sha256(data)} for name, data in files.items()}
-            manifest = {**about, "files": listed}
-            manifest["seal"] = _seal(manifest)
-            _write(working / MANIFEST, (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode())
-            _sync_folder(working)
-            while not is_sound(folder):
+                (working / name).write_bytes(data)
+            manifest = {**about, "files": listed(working)}
+            seal(working, MANIFEST, {**manifest, "seal": _stamp(manifest)})
+            while not _renamed(working, folder) and not is_sound(folder):
                 _set_aside(folder)
-                _rename(working, folder)
-            _sync_folder(folder.parent)
+            sync(folder.parent)
         finally:
             shutil.rmtree(working, ignore_errors=True)
 
@@ -59,12 +53,10 @@ def verified(folder: Path) -> dict[str, Any]:
         raise DataError("E2702", str(folder)) from error
     except ValueError as error:
         raise DataError("E2703", str(folder), file=MANIFEST) from error
-    if not isinstance(manifest, dict) or manifest.pop("seal", "") != _seal(manifest):
+    if not isinstance(manifest, dict) or manifest.pop("seal", "") != _stamp(manifest):
         raise DataError("E2703", str(folder), file=MANIFEST)
-    for name, file in manifest["files"].items():
-        path = folder / name
-        if not path.is_file() or path.stat().st_size != file["size"] or hash_file(path) != file["sha256"]:
-            raise DataError("E2703", str(folder), file=name)
+    if damaged := differing(folder, manifest["files"]):
+        raise DataError("E2703", str(folder), file=damaged)
     return manifest
 
 
@@ -77,33 +69,27 @@ def is_sound(folder: Path) -> bool:
     return True
 
 
-def _seal(manifest: dict[str, Any]) -> str:
+def _stamp(manifest: dict[str, Any]) -> str:
     return hash_json(manifest, 64)
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def _aside(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.tmp")
 
 
 def _set_aside(folder: Path) -> None:
     """Move a damaged folder away and delete it; it holds nothing that cannot be made again."""
-    aside = _aside(folder)
+    away = aside(folder)
     with suppress(FileNotFoundError):
-        folder.replace(aside)
-        shutil.rmtree(aside, ignore_errors=True)
+        folder.replace(away)
+        shutil.rmtree(away, ignore_errors=True)
 
 
-def _rename(working: Path, folder: Path) -> None:
+def _renamed(working: Path, folder: Path) -> bool:
+    """Give the working folder its name; False where something has that name already."""
     try:
         working.replace(folder)
     except OSError as error:
-        # Another process was first.
-        if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+        if error.errno not in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}:
             raise
+        return False
+    return True
 
 
 def _clear_abandoned(parent: Path) -> None:
@@ -112,29 +98,3 @@ def _clear_abandoned(parent: Path) -> None:
         with suppress(FileNotFoundError):
             if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
                 shutil.rmtree(left, ignore_errors=True)
-
-
-def _write(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Turn a disk's refusal into WriteError: E5001 in general, E5002 when it is full."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise WriteError("E5002", path=path) from error
-        raise WriteError("E5001", path=path, reason=error.strerror or str(error)) from error

@@ -1,60 +1,28 @@
-"""Durable writes: whole files by temporary file, fsync and rename; append logs whose torn tail is set aside; a run lock."""
+"""What a run folder is written with: whole files of text and JSON; append logs whose torn tail is set aside; a run lock."""
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import json
 import os
 import socket
 import time
-import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from rung.core.errors import DataError, InterruptedRun, WriteError
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn a disk's refusal into WriteError: E5001 in general, E5002 when it is full."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise WriteError("E5002", path=path) from error
-        raise WriteError("E5001", path=path, reason=error.strerror or str(error)) from error
+from rung.core.durable import write_whole, writing
+from rung.core.errors import DataError, InterruptedRun
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a whole file: a reader sees the old one or the new one, never a part."""
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        working = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
-        try:
-            with working.open("w", encoding="utf-8", errors="surrogatepass", newline="\n") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            working.replace(path)
-        finally:
-            working.unlink(missing_ok=True)
-        sync_folder(path.parent)
+    """Write a whole file: a reader sees the old one or the new one, never a part. Raises WriteError E5001, E5002."""
+    write_whole(path, text.encode("utf-8", "surrogatepass"))
 
 
 def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename inside a folder durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 class AppendLog:

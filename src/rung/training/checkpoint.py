@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rung.core.durable import aside, differing, listed, seal, sync, writing
 from rung.core.errors import WriteError
-from rung.core.hashing import hash_file
 
 if TYPE_CHECKING:
     import torch
@@ -33,17 +32,16 @@ def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
     from safetensors.torch import save_file
 
     target = folder / f"step-{step:08d}"
-    working = folder / f".{target.name}.tmp-{uuid.uuid4().hex[:8]}"
+    working = aside(target)
     try:
-        working.mkdir(parents=True)
-        save_file(
-            {name: tensor.contiguous() for name, tensor in checkpoint.tensors.items()}, working / "tensors.safetensors"
-        )
-        (working / "state.json").write_text(json.dumps(checkpoint.state), "utf-8")
+        with writing(target):
+            working.mkdir(parents=True)
+            tensors = {name: tensor.contiguous() for name, tensor in checkpoint.tensors.items()}
+            save_file(tensors, working / "tensors.safetensors")
+            (working / "state.json").write_text(json.dumps(checkpoint.state), "utf-8")
         publish(working, target)
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise WriteError("E5001", path=target, reason=reason) from error
+    except SafetensorError as error:
+        raise WriteError("E5001", path=target, reason=str(error)) from error
     finally:
         shutil.rmtree(working, ignore_errors=True)
     for old in _complete(folder)[:-KEPT]:
@@ -52,27 +50,17 @@ def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
 
 
 def publish(working: Path, target: Path) -> None:
-    """Sync a folder's files, write their manifest, and rename the folder into place."""
-    files = sorted(path for path in working.iterdir() if path.is_file())
-    for path in files:
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-    listed = {path.name: {"size": path.stat().st_size, "sha256": hash_file(path)} for path in files}
-    with (working / _MANIFEST).open("w", encoding="utf-8") as file:
-        json.dump(listed, file)
-        file.flush()
-        os.fsync(file.fileno())
-    shutil.rmtree(target, ignore_errors=True)
-    working.rename(target)
+    """Seal a working folder and rename it into place, over what is there. Raises WriteError E5001, E5002."""
+    with writing(target):
+        seal(working, _MANIFEST, listed(working))
+        shutil.rmtree(target, ignore_errors=True)
+        working.rename(target)
+        sync(target.parent)
 
 
 def _sound(folder: Path) -> bool:
     try:
-        listed = json.loads((folder / _MANIFEST).read_text("utf-8"))
-        return all(
-            (folder / name).stat().st_size == file["size"] and hash_file(folder / name) == file["sha256"]
-            for name, file in listed.items()
-        )
+        return differing(folder, json.loads((folder / _MANIFEST).read_text("utf-8"))) is None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 

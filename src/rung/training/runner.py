@@ -25,6 +25,7 @@ from typing import Any
 
 from rung.core.answer import Opened, finish
 from rung.core.candidate import Candidate
+from rung.core.durable import write_whole
 from rung.core.errors import BackendError, InterruptedRun, RungError
 from rung.core.hashing import hash_file
 from rung.core.model import ModelRef
@@ -90,7 +91,7 @@ def train(
     if not (folder / "result.json").is_file():
         write_rows(folder / "rows.jsonl", rows)
         write_rows(folder / "dev.jsonl", dev)
-        (folder / "job.json").write_text(json.dumps(job.to_json(), ensure_ascii=False), "utf-8")
+        write_whole(folder / "job.json", json.dumps(job.to_json()).encode())
         _launch(folder, report)
     result = SftResult(**json.loads((folder / "result.json").read_text("utf-8")))
     return Trained(folder / "adapter", hash_file(folder / "adapter" / "adapter_model.safetensors"), result)
@@ -128,7 +129,7 @@ def _launch(folder: Path, report: Callable[[dict[str, Any]], None]) -> None:
         raise RungError.__subclasses__()[last["class"]](last["error"], **last["values"])
     if code != 0:
         tail = (folder / "child.log").read_text("utf-8", "replace").strip().split("\n")[-1]
-        raise BackendError("E3020", code=code, reason=tail[:300] or f"signal {-code}", log=folder / "child.log")
+        raise BackendError("E3020", exit=code, reason=tail[:300] or f"signal {-code}", log=folder / "child.log")
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:
@@ -189,9 +190,7 @@ def run_job(folder: Path) -> int:
     module.save_pretrained(working, safe_serialization=True)
     (working / "README.md").unlink(missing_ok=True)
     publish(working, folder / "adapter")
-    final = folder / "result.json.tmp"
-    final.write_text(json.dumps(asdict(result)), "utf-8")
-    final.replace(folder / "result.json")
+    write_whole(folder / "result.json", json.dumps(asdict(result)).encode())
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     done.set()
     return 0

@@ -81,6 +81,7 @@ def test_failures_are_asked_again(path: Path) -> None:
         {"query": "other"},
         {"passages": (Passage("p", "d", "t", "text"),)},
         {"shots": (Example("e", {"q": "a"}, ("b",)),)},
+        {"repeat": 1},
     ],
     ids=lambda change: next(iter(change)),
 )

@@ -17,7 +17,6 @@ from letter_encoder import LetterEncoder
 from numpy.typing import NDArray
 
 import rung.retrieval.index
-import rung.retrieval.publish
 from rung.core.answer import Hit, Item
 from rung.core.errors import BackendError, DataError, WriteError
 from rung.core.registry import create
@@ -240,14 +239,14 @@ def test_unusable_vectors_are_refused(tmp_path: Path, fault: str) -> None:
 
 
 def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = rung.retrieval.publish._write
+    write = Path.write_bytes
 
-    def full(path: Path, data: bytes) -> None:
+    def full(path: Path, data: bytes) -> int:
         if path.name == "vectors.safetensors":
             raise OSError(28, "No space left on device")
-        write(path, data)
+        return write(path, data)
 
-    monkeypatch.setattr(rung.retrieval.publish, "_write", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(WriteError, match="E5002"):
         build(tmp_path)
     assert list(tmp_path.iterdir()) == []
