@@ -1,4 +1,4 @@
-"""The paired cluster bootstrap: every candidate's metric on the same resamples of the test set."""
+"""The paired cluster bootstrap: every candidate's metric on the same resamples of the test set, and what is read off."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
-from rung.stats.intervals import Floats
+from rung.stats.intervals import Bounds, Floats
 
 Aggregate = Callable[[Floats, Floats], Floats]
 """`Metric.aggregate`: (totals [..., p], n [...]) -> [...]"""
 
 DRAWS = 10_000
-BLOCK_BYTES = 64 << 20
+BLOCK_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,69 @@ def sum_clusters(parts: Floats, groups: Sequence[str] | None) -> ClusterSums:
     order = np.argsort(members, kind="stable")
     starts = np.flatnonzero(np.diff(members[order], prepend=-1))
     return ClusterSums(np.add.reduceat(totals[order], starts, axis=0), np.add.reduceat(counts[order], starts, axis=0))
+
+
+def percentile_interval(drawn: Draws, *, level: float = 0.95) -> Bounds:
+    """[c]: the quantiles of the draws that leave (1 - level) / 2 on either side (Efron and Tibshirani 1993, chapter 13).
+
+    It knows nothing beyond the examples: three right answers out of three give [1, 1]. A verdict wants
+    `intervals.bootstrap_interval`, which is guarded. Fewer than two units: nan.
+    """
+    tails = np.full(drawn.point.shape, (1 - level) / 2)
+    return _quantiles(drawn, tails, 1 - tails)
+
+
+def bca_interval(
+    parts: Floats, groups: Sequence[str] | None, aggregate: Aggregate, drawn: Draws, *, level: float = 0.95
+) -> Bounds:
+    """[c]: percentile interval corrected for bias and acceleration (Efron 1987; Davison and Hinkley 1997, section 5.3.2).
+
+    `drawn` is what `resample` made of the same parts, groups and aggregate. The bias correction is the normal quantile
+    of the share of draws below the point (ties count half); the acceleration is the skewness of the jackknife that
+    leaves out one group at a time, sum d^3 / (6 (sum d^2)^1.5), over groups with a scored row. Degenerate draws give a
+    degenerate interval, as in `percentile_interval`. Fewer than two units: nan.
+    """
+    close = np.isclose(drawn.draws, drawn.point, rtol=1e-12, atol=1e-12)
+    known = np.isfinite(drawn.draws)
+    below = (known & ~close & (drawn.draws < drawn.point)).sum(axis=0) + close.sum(axis=0) / 2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        bias = special.ndtri(below / known.sum(axis=0))
+    acceleration = _acceleration(sum_clusters(parts, groups), parts.shape[2], aggregate)
+
+    def tail(z: float) -> Floats:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            shifted: Floats = special.ndtr(bias + (bias + z) / (1 - acceleration * (bias + z)))
+        # All draws on one side of the point leave nothing to correct by.
+        return np.where(np.isfinite(bias), shifted, special.ndtr(z))
+
+    z = float(special.ndtri((1 - level) / 2))
+    return _quantiles(drawn, tail(z), tail(-z))
+
+
+def _acceleration(sums: ClusterSums, p: int, aggregate: Aggregate) -> Floats:
+    """[c]: from the delete-one-group jackknife; 0 where no group moves the statistic."""
+    g, c = sums.counts.shape
+    left_out = np.full((g, c), np.nan)
+    for block in blocks(g, bytes_each=8 * 3 * c * (p + 1)):
+        totals = (sums.totals.sum(axis=0) - sums.totals[block]).reshape(-1, c, p)
+        left_out[block] = aggregate(totals, sums.counts.sum(axis=0) - sums.counts[block])
+    used = (sums.counts > 0) & np.isfinite(left_out)
+    value = np.where(used, left_out, 0.0)
+    change = np.where(used, value.sum(axis=0) / np.maximum(used.sum(axis=0), 1) - value, 0.0)
+    square = np.square(change).sum(axis=0)
+    out: Floats = np.zeros(c)
+    np.divide((change**3).sum(axis=0), 6 * square**1.5, out=out, where=square > 1e-30)
+    return out
+
+
+def _quantiles(drawn: Draws, low: Floats, high: Floats) -> Bounds:
+    """Each candidate's own two quantiles [c] of the draws that are not nan."""
+    found = np.full((2, len(drawn.point)), np.nan)
+    for j in range(len(drawn.point)):
+        column = drawn.draws[np.isfinite(drawn.draws[:, j]), j]
+        if drawn.units[j] > 1 and len(column) > 1:
+            found[:, j] = np.quantile(column, [low[j], high[j]])
+    return Bounds(found[0], found[1])
 
 
 def blocks(total: int, *, bytes_each: int) -> Iterator[slice]:

@@ -93,6 +93,42 @@ def guarded_bounds(
     return Bounds(end(lowest, -1), end(highest, +1))
 
 
+def difference_bounds(difference: Floats, se: Floats, units: Floats, z: float | Floats, *, span: float = 1.0) -> Bounds:
+    """Bounds of a paired difference, by a score test: right where `guarded_bounds` would be too wide.
+
+    All arguments broadcast; `span` is the range of one example's score, so that differences lie in -span..span. A score
+    interval (Wilson 1927; for paired shares Tango 1998) takes the variance under the value that is tested. Here that is
+    the distribution seen, mixed with a share x of examples that went the other way as far as can be: with s^2 = units se^2
+    the variance is (1 - x)(s^2 + x G^2), which for a share is Wilson's exactly. G, what such an example takes away, is at
+    most `span`: it turns a tie, not a win, into a loss. The lower bound is difference - x G with x the root of
+
+        units G^2 x^2 = (1 - x)(z^2 s^2 + a G^2 x),    a = -ln(1 - Phi(z))
+
+    (Wilson has z^2 for a; both are 3.7 to 3.8 at 95 %, and a is right further out), and at least as low as after no
+    exception among `units` (Clopper and Pearson 1934). The upper bound mirrors it. Two-sided coverage over paired designs
+    with at least 20 expected discordant pairs is 0.96 to 0.97 on average, from n = 30 on (`make bench-coverage`). For a statistic
+    that is no mean, such as macro-F1, it takes one example to move it by about span/units. One unit or none, or an
+    unknown `se`: nan.
+    """
+    difference, se, units = (np.asarray(value, dtype=np.float64) for value in (difference, se, units))
+    tail = -special.log_ndtr(-np.asarray(z, dtype=np.float64))
+    spread = np.square(z) * units * se * se
+
+    def reach(room: Floats) -> Floats:
+        """How far a bound lies from the difference, which has `room` on that side."""
+        step = np.minimum(room, span)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            square = (units + tail) * step * step
+            half = (tail * step * step - spread) / 2
+            mixed = step * (half + np.sqrt(half * half + square * spread)) / square
+            unseen = -np.expm1(-tail / units) * room
+        return np.where(room > 0, np.fmin(np.fmax(mixed, unseen), room), 0.0)
+
+    known = (units > 1) & np.isfinite(se)
+    low, high = difference - reach(difference + span), difference + reach(span - difference)
+    return Bounds(np.where(known, low, np.nan), np.where(known, high, np.nan))
+
+
 def pseudo_examples(z: float | Floats) -> Floats:
     """w(z) of `guarded_bounds`: 1.2 at z = 1.645, 1.4 at 1.96, 2.3 at 3.1."""
     root: Floats = (np.sqrt(np.square(z) - 4 * special.log_ndtr(-np.asarray(z))) - z) / 2

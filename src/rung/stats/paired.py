@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from rung.stats.intervals import (
     Bounds,
     Floats,
     bootstrap_interval,
-    guarded_bounds,
+    difference_bounds,
     pseudo_examples,
     standard_error,
     two_sided_z,
@@ -55,11 +56,11 @@ def compare(drawn: Draws, *, level: float = 0.95, lowest: float = 0.0, highest: 
 
     The critical value is the `level` quantile, over resamples, of the largest |difference* - difference| / se of all
     pairs (Westfall and Young 1993, chapter 2; Romano and Wolf 2005 for the bootstrap form), and at least the normal
-    quantile of one pair. Each bound then counts pseudo-examples that went the other way (`guarded_bounds`): three
-    wins in three examples leave the difference open, and identical scores have a difference of exactly 0 whose bounds
-    narrow as the rule of three. The se that t divides by holds the pseudo-examples too; without them one example on
-    which a pair differs would set the critical value for all. A pair that never differs has no t, so such pairs share
-    a Bonferroni quantile instead, where that is larger.
+    quantile of one pair. The bounds are those of `difference_bounds`: three wins in three examples leave the difference
+    open, and identical scores have a difference of exactly 0 whose bounds narrow as the rule of three. The se that t
+    divides by holds `pseudo_examples` that went the other way; without them one example on which a pair differs would
+    set the critical value for all. A pair that never differs has no t, so such pairs share a Bonferroni quantile
+    instead, where that is larger.
 
     `lowest` and `highest`: what a single example can score. One unit or no scored rows: nan. For a metric where lower
     is better, turn the signs of `point` and `draws` first.
@@ -81,7 +82,7 @@ def compare(drawn: Draws, *, level: float = 0.95, lowest: float = 0.0, highest: 
     z = np.full((c, c), critical)
     if frozen := int((still & pairs).sum()):
         z[still] = max(critical, float(-special.ndtri((1 - level) / 2 / frozen)))
-    bounds = guarded_bounds(difference, se, units, z, lowest=-span, highest=span)
+    bounds = difference_bounds(difference, se, units, z, span=span)
     for matrix in (difference, bounds.low, bounds.high):
         np.fill_diagonal(matrix, 0.0)
     marginal = bootstrap_interval(drawn.point, drawn.draws, drawn.units, level=level, lowest=lowest, highest=highest)
@@ -101,12 +102,23 @@ def _max_t_quantile(drawn: Draws, se: Floats, level: float) -> float:
 def lower_bounds(drawn: Draws, *, alpha: float, lowest: float = 0.0, highest: float = 1.0) -> Floats:
     """One-sided 1 - alpha lower bound of each candidate alone [c], to be held against a target.
 
-    Normal quantile, bootstrap standard error, guarded: for a share without groups it lies within a hair of Clopper and
-    Pearson's bound. `alpha` is this candidate's share of the error that all openings of the test set may make.
+    The bound of Clopper and Pearson (1934) at the effective number of examples, p (1 - p) / se^2 with p the point scaled
+    to 0..1 and the bootstrap's se (Korn and Graubard 1998). For a share of independent examples that is the exact bound,
+    which fails no more often than stated; with groups, or for a metric that is no share, the se says how many
+    independent right-or-wrong answers the examples are worth. Never above the bound after no exception among `units`.
+    `alpha` is this candidate's share of the error that all openings of the test set may make. One unit or none: nan.
     """
-    z = float(-special.ndtri(alpha))
-    se = standard_error(drawn.draws, drawn.units)
-    return guarded_bounds(drawn.point, se, drawn.units, z, lowest=lowest, highest=highest).low
+    se, units, span = standard_error(drawn.draws, drawn.units), drawn.units, highest - lowest
+    p = np.clip((drawn.point - lowest) / span, 0.0, 1.0)
+    worth = p * (1 - p) * np.square(span / np.fmax(se, 1e-6 * span))
+    with np.errstate(divide="ignore"):
+        unseen = p * alpha ** (1 / units)
+    # A share of independent examples is worth exactly `units`; the bootstrap's own error must not make it more.
+    noise = 1 + 5 * math.sqrt(2 / len(drawn.draws))
+    worth = np.where((p == 1) | ((worth >= units) & (worth <= noise * units)), units, worth)
+    right, wrong = p * worth, (1 - p) * worth
+    bound = np.where(right > 0, special.betaincinv(np.fmax(right, 1e-9), wrong + 1, alpha), 0.0)
+    return np.where(np.isfinite(se), lowest + span * np.minimum(bound, unseen), np.nan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +154,14 @@ def permutation_test(
     rng: np.random.Generator,
     *,
     draws: int = DRAWS,
+    alternative: Literal["two-sided", "greater", "less"] = "two-sided",
 ) -> float:
-    """Two-sided p value for "it makes no difference who answered": two candidates' rows are swapped group by group.
+    """p value for "it makes no difference who answered": two candidates' rows are swapped, whole groups at a time.
 
-    parts [n, 2, p] and the other arguments as for `bootstrap.resample`. The arrangement that was observed counts as
-    one of the permutations, so that p is never 0 (Phipson and Smyth 2010). No scored rows: nan. Raises ValueError for
-    misaligned arguments.
+    Fisher's randomisation test (1935, section 21). parts [n, 2, p] and the other arguments as for `bootstrap.resample`.
+    `alternative`: 'greater' asks whether the first candidate's metric is the larger one. Where the groups allow at most
+    `draws` arrangements, all of them are counted and p is exact; beyond, the one observed counts as one of those drawn,
+    so that p is never 0 (Phipson and Smyth 2010). No scored rows: nan. Raises ValueError for misaligned arguments.
     """
     if parts.ndim != 3 or parts.shape[1] != 2:
         raise ValueError(f"a permutation test is between two candidates, not parts of shape {parts.shape}")
@@ -159,13 +173,19 @@ def permutation_test(
 
     def gap(first: Floats) -> Floats:
         second = whole.sum(axis=0) - first
-        return aggregate(first[..., :p], first[..., p]) - aggregate(second[..., :p], second[..., p])
+        found: Floats = aggregate(first[..., :p], first[..., p]) - aggregate(second[..., :p], second[..., p])
+        return np.abs(found) if alternative == "two-sided" else found if alternative == "greater" else -found
 
-    observed = abs(float(gap(whole[0])))
+    observed = float(gap(whole[0]))
     if math.isnan(observed):
         return math.nan
-    extreme = 1
-    for block in blocks(draws, bytes_each=8 * (2 * len(both) + 6 * (p + 1))):
-        kept = rng.integers(0, 2, size=(block.stop - block.start, len(both))).astype(np.float64)
-        extreme += int((np.abs(gap(whole[1] + kept @ change)) >= observed - _ROUNDING).sum())
-    return extreme / (draws + 1)
+    g = len(both)
+    exact = g < 63 and 2**g <= draws
+    total, extreme = 2**g if exact else draws, 0
+    for block in blocks(total, bytes_each=8 * (2 * g + 6 * (p + 1))):
+        if exact:
+            kept = (np.arange(block.start, block.stop)[:, None] >> np.arange(g) & 1).astype(np.float64)
+        else:
+            kept = rng.integers(0, 2, size=(block.stop - block.start, g)).astype(np.float64)
+        extreme += int((gap(whole[1] + kept @ change) >= observed - _ROUNDING).sum())
+    return extreme / total if exact else (extreme + 1) / (total + 1)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from scipy import special
 
-from rung.stats.intervals import pseudo_examples, two_sided_z
+from rung.stats.intervals import difference_bounds, two_sided_z
 
 POWER = 0.8
 _MOST = 1e12
@@ -20,16 +21,18 @@ def smallest_gap(n: float, variance: float, *, critical: float | None = None, po
     of one example's paired difference (`paired_variance`), `critical` the number of standard errors of the bound
     (`PairwiseBounds.critical`; 1.96 without it).
 
-    gap = (w + critical * sqrt(n * variance + w) + z_power * sqrt(n * variance)) / n, the usual normal formula for
-    paired data (Connett, Smith and McHugh 1987) with the w pseudo-examples of `intervals.guarded_bounds`, so that it
-    is right for few exceptions too: with variance 0 it is the rule of three. No examples: nan.
+    The bound lies below a difference of 0 by as much as `intervals.difference_bounds` says, and the difference seen falls
+    short of the true one by z_power standard errors: the usual normal formula for paired data (Connett, Smith and
+    McHugh 1987), made right for few exceptions; with variance 0 it is the rule of three. No examples: nan.
     """
     if not n > 0 or math.isnan(variance):
         return math.nan
     z = two_sided_z(0.95) if critical is None else critical
-    w = float(pseudo_examples(z))
-    spread = n * variance
-    return (w + z * math.sqrt(spread + w) + float(special.ndtri(power)) * math.sqrt(spread)) / n
+    # A single example has no bound; what it leaves open is everything.
+    se, units = np.array(math.sqrt(variance / n)), np.array(float(n))
+    bounds = difference_bounds(np.array(0.0), se, units, z)
+    half = float(bounds.high) if n > 1 else 1.0
+    return half + float(special.ndtri(power)) * float(se)
 
 
 def examples_needed(gap: float, variance: float, *, critical: float | None = None, power: float = POWER) -> float:

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from rung.stats import bootstrap
-from rung.stats.bootstrap import Draws, resample
+from rung.stats.bootstrap import Draws, bca_interval, percentile_interval, resample
 
 
 def mean(totals: np.ndarray, n: np.ndarray) -> np.ndarray:
@@ -82,3 +82,65 @@ def test_misaligned_groups_are_refused() -> None:
         draw(np.zeros((3, 1)), ["a", "b"])
     with pytest.raises(ValueError, match="shape"):
         resample(np.zeros((3, 1)), None, mean, np.random.default_rng(0))
+
+
+def two_way_ratio(totals: np.ndarray, n: np.ndarray) -> np.ndarray:
+    return totals[..., 0] / totals[..., 1]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_bca_and_percentile_as_in_scipy_for_one_part(seed: int) -> None:
+    values = np.random.default_rng(seed).gamma(0.7, size=60)
+    drawn = resample(values[:, None, None], None, mean, np.random.default_rng(0), draws=20_000)
+    for name, ours in (
+        ("percentile", percentile_interval(drawn)),
+        ("BCa", bca_interval(values[:, None, None], None, mean, drawn)),
+    ):
+        theirs = stats.bootstrap(
+            (values,), np.mean, method=name, n_resamples=20_000, rng=np.random.default_rng(5)
+        ).confidence_interval
+        assert ours.low[0] == pytest.approx(theirs.low, abs=0.02)
+        assert ours.high[0] == pytest.approx(theirs.high, abs=0.02)
+    # Skewed data move the corrected interval to the right by more than the noise of either.
+    assert bca_interval(values[:, None, None], None, mean, drawn).high[0] > percentile_interval(drawn).high[0] + 0.02
+
+
+def test_bca_as_in_scipy_for_many_parts() -> None:
+    rng = np.random.default_rng(3)
+    parts = np.stack([rng.gamma(1.0, size=50), rng.gamma(4.0, size=50)], axis=1)
+    drawn = resample(parts[:, None, :], None, two_way_ratio, np.random.default_rng(0), draws=20_000)
+    theirs = stats.bootstrap(
+        (parts[:, 0], parts[:, 1]),
+        lambda x, y, axis: x.sum(axis=axis) / y.sum(axis=axis),
+        paired=True,
+        vectorized=True,
+        method="BCa",
+        n_resamples=20_000,
+        rng=np.random.default_rng(5),
+    ).confidence_interval
+    ours = bca_interval(parts[:, None, :], None, two_way_ratio, drawn, level=0.95)
+    assert ours.low[0] == pytest.approx(theirs.low, abs=0.004)
+    assert ours.high[0] == pytest.approx(theirs.high, abs=0.004)
+
+
+def test_intervals_of_groups_are_those_of_their_sums() -> None:
+    """Examples that share a group count as one: twice the same rows in a group change nothing."""
+    values = np.random.default_rng(0).gamma(0.7, size=(40, 2))
+    twice, names = np.repeat(values, 2, axis=0), [f"g{i // 2}" for i in range(80)]
+    single, grouped = draw(values), draw(twice, names)
+    one = bca_interval(values[:, :, None], None, mean, single)
+    other = bca_interval(twice[:, :, None], names, mean, grouped)
+    np.testing.assert_allclose(one.low, other.low)
+    np.testing.assert_allclose(one.high, other.high)
+    # Rows of another candidate do not count, either.
+    gaps = np.concatenate([values, np.full((30, 2), np.nan)])
+    gaps[40:, 1] = 0.5
+    assert bca_interval(gaps[:, :, None], None, mean, draw(gaps)).high[0] == pytest.approx(one.high[0], abs=0.06)
+
+
+def test_intervals_without_spread_or_examples() -> None:
+    ours = draw(np.array([[1.0, np.nan, 1.0], [1.0, np.nan, np.nan], [1.0, np.nan, np.nan]]))
+    parts = np.array([[1.0, np.nan, 1.0], [1.0, np.nan, np.nan], [1.0, np.nan, np.nan]])[:, :, None]
+    for found in (percentile_interval(ours), bca_interval(parts, None, mean, ours)):
+        assert found.low[0] == found.high[0] == 1
+        assert np.isnan(found.low[1:]).all()

@@ -131,6 +131,37 @@ def test_bound_of_one_candidate_is_near_the_exact_one(right: int) -> None:
     assert found[0] == pytest.approx(clopper_pearson(right, n, level=0.98).low, abs=0.1 if n == 3 else 0.02)
 
 
+@pytest.mark.parametrize("alpha", [0.05, 0.05 / 6])
+@pytest.mark.parametrize("n", [30, 300])
+def test_bound_fails_no_more_often_than_stated(n: int, alpha: float) -> None:
+    """Exact error over all outcomes, for targets from 0.1 to 0.98; the bootstrap's own error included."""
+    right = np.arange(n + 1)
+    draws = np.random.default_rng(2).binomial(n, right / n, size=(4000, n + 1)) / n
+    found = lower_bounds(Draws(right / n, draws, np.full(n + 1, float(n))), alpha=alpha)
+    truths = np.append(np.linspace(0.1, 0.95, 18), 0.98)
+    weight = stats.binom.pmf(right[None, :], n, truths[:, None])
+    assert (weight * (found > truths[:, None])).sum(axis=1).max() <= alpha
+
+
+def test_bound_counts_what_grouped_answers_are_worth() -> None:
+    """Five copies of each answer are worth one; five independent answers in a group are worth five."""
+    rng = np.random.default_rng(4)
+    once = (rng.random((100, 1)) < 0.8).astype(float)
+    names = [f"g{i // 5}" for i in range(500)]
+    copied = lower_bounds(draw(np.repeat(once, 5, axis=0), groups=names), alpha=0.05)[0]
+    assert copied == pytest.approx(lower_bounds(draw(once), alpha=0.05)[0], abs=0.01)
+    apart = (rng.random((500, 1)) < 0.8).astype(float)
+    spread = lower_bounds(draw(apart, groups=names), alpha=0.05)[0]
+    assert spread == pytest.approx(lower_bounds(draw(apart), alpha=0.05)[0], abs=0.012)
+
+
+def test_bound_without_spread_still_leaves_room() -> None:
+    found = lower_bounds(draw([[0.8]] * 20), alpha=0.05)[0]
+    assert found < 0.8 * 0.05 ** (1 / 20) + 1e-9
+    assert math.isnan(lower_bounds(draw([[1]]), alpha=0.05)[0])
+    assert lower_bounds(draw([[0]] * 20), alpha=0.05)[0] == 0
+
+
 def test_smaller_alpha_asks_for_more() -> None:
     drawn = draw([[1]] * 90 + [[0]] * 10)
     bounds = [lower_bounds(drawn, alpha=alpha)[0] for alpha in (0.05, 0.05 / 6, 0.001)]
@@ -173,12 +204,40 @@ def test_permutation_test_as_in_scipy() -> None:
     assert ours == pytest.approx(theirs.pvalue, abs=0.015)
 
 
+@pytest.mark.parametrize("alternative", ["two-sided", "greater", "less"])
+def test_few_groups_are_permuted_exactly_as_in_scipy(alternative: str) -> None:
+    rng = np.random.default_rng(6)
+    first, second = rng.random(10).round(2), rng.random(10).round(2) - 0.2
+    theirs = stats.permutation_test(
+        (first, second),
+        lambda x, y, axis: (x - y).mean(axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=np.inf,
+        alternative=alternative,
+    )
+    parts = np.stack([first, second], axis=1)[:, :, None]
+    ours = permutation_test(parts, None, mean, np.random.default_rng(1), alternative=alternative)  # type: ignore[arg-type]
+    assert ours == pytest.approx(theirs.pvalue, abs=1e-12)
+
+
+def test_one_sided_permutations_look_one_way() -> None:
+    parts = np.stack([np.ones(40), np.r_[np.zeros(10), np.ones(30)]], axis=1)[:, :, None]
+    sides = {
+        side: permutation_test(parts, None, mean, np.random.default_rng(1), draws=4999, alternative=side)  # type: ignore[arg-type]
+        for side in ("greater", "less", "two-sided")
+    }
+    assert sides["greater"] == pytest.approx(1 / 1024, abs=0.001)
+    assert sides["less"] == 1
+    assert sides["two-sided"] == pytest.approx(2 / 1024, abs=0.0015)
+
+
 def test_permutation_test_swaps_whole_groups_and_is_never_zero() -> None:
     parts = np.stack([np.ones(40), np.zeros(40)], axis=1)[:, :, None]
     single = permutation_test(parts, None, mean, np.random.default_rng(1), draws=999)
     grouped = permutation_test(parts, ["a"] * 20 + ["b"] * 20, mean, np.random.default_rng(1), draws=999)
     assert single == pytest.approx(1 / 1000)
-    assert grouped == pytest.approx(0.5, abs=0.06)
+    assert grouped == 0.5
     same = np.ones((40, 2, 1))
     assert permutation_test(same, None, mean, np.random.default_rng(1), draws=99) == 1
     assert math.isnan(permutation_test(np.zeros((0, 2, 1)), None, mean, np.random.default_rng(1), draws=99))
