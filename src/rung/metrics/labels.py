@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 from rung.core.errors import DataError
 from rung.core.evaluation import Answer, Score
 from rung.core.task import Example, Task
-from rung.metrics.scoring import Floats, mean_of_only_part, ratio, score_each, scored
+from rung.metrics.scoring import REFERENCES, Floats, MeanMetric, ratio, score_each
 from rung.text.normalise import normalise_label
-
-REFERENCES = frozenset({"references"})
 
 
 class LabelSet:
@@ -48,40 +46,41 @@ class LabelSet:
         return (said if said in right else right[0], said)
 
 
-class Accuracy:
+class Accuracy(MeanMetric):
     """Share of answers that are a right label. A text that is no label is wrong; without a label set, texts are
     compared."""
 
     name = "accuracy"
-    better: Literal["higher", "lower"] = "higher"
-    needs = REFERENCES
-    parts: tuple[str, ...] = ("correct",)
+    parts = ("correct",)
 
     def __init__(self, *, task: Task) -> None:
+        super().__init__(task=task)
         self._labels = LabelSet(task.output.labels)
 
-    def score(self, examples: Sequence[Example], answers: Sequence[Answer]) -> list[Score]:
-        return score_each(examples, answers, self._judge)
-
-    def _judge(self, example: Example, answer: Answer) -> Score:
+    def judge(self, example: Example, answer: Answer) -> float:
         if self._labels.labels:
             right, said = self._labels.pair(example, answer)
-            return scored("correct", float(said == right))
-        right_forms = {normalise_label(reference) for reference in example.references}
-        return scored("correct", float(normalise_label(answer.text) in right_forms))
-
-    def aggregate(self, totals: Floats, n: Floats) -> Floats:
-        return mean_of_only_part(totals, n)
+            return float(said == right)
+        return float(normalise_label(answer.text) in {normalise_label(reference) for reference in example.references})
 
 
-class LabelCounts:
-    """Counts tp, fp and fn of every label: the parts of the macro metrics."""
+class MacroMetric:
+    """A ratio of the counts tp, fp and fn of every label, averaged over labels with equal weight. A subclass has a name
+    and `divisor`; the rest is here. Raises DataError E2503 for a task without labels."""
 
-    def __init__(self, task: Task, metric: str) -> None:
+    name: str
+    better: Literal["higher", "lower"] = "higher"
+    needs = REFERENCES
+
+    def __init__(self, *, task: Task) -> None:
         if not task.output.labels:
-            raise DataError("E2503", metric=metric)
+            raise DataError("E2503", metric=self.name)
         self._labels = LabelSet(task.output.labels)
         self.parts = tuple(f"{count}:{label}" for count in ("tp", "fp", "fn") for label in self._labels.labels)
+
+    def divisor(self, tp: Floats, fp: Floats, fn: Floats) -> Floats:
+        """What true positives are divided by, in the shape of the counts."""
+        raise NotImplementedError
 
     def score(self, examples: Sequence[Example], answers: Sequence[Answer]) -> list[Score]:
         """An answer that is no label misses its own label, and is a false alarm for none."""
@@ -93,85 +92,44 @@ class LabelCounts:
             return Score("scored", 1.0, {f"tp:{right}": 1.0})
         return Score("scored", 0.0, {f"fn:{right}": 1.0} | ({f"fp:{said}": 1.0} if said is not None else {}))
 
+    def aggregate(self, totals: Floats, n: Floats) -> Floats:
+        """Mean over labels; nan without any.
 
-@dataclass(frozen=True, slots=True)
-class _Table:
-    tp: Floats
-    fp: Floats
-    fn: Floats
-
-
-def _split(totals: Floats) -> _Table:
-    k = totals.shape[-1] // 3
-    return _Table(totals[..., :k], totals[..., k : 2 * k], totals[..., 2 * k :])
-
-
-def _mean_over_seen(table: _Table, numerator: Floats, denominator: Floats) -> Floats:
-    """Mean of numerator / denominator over labels; nan without any.
-
-    A label that is neither a reference nor an answer among these examples says nothing and is left out; one that is
-    counts, as 0 where the ratio is not defined (as scikit-learn does with zero_division=0).
-    """
-    values = np.divide(numerator, denominator, out=np.zeros(denominator.shape), where=denominator > 0)
-    seen = (table.tp + table.fp + table.fn > 0).sum(axis=-1)
-    return ratio(values.sum(axis=-1), seen)
+        A label that is neither a reference nor an answer among these examples says nothing and is left out; one that
+        is counts, as 0 where the ratio is not defined (as scikit-learn does with zero_division=0).
+        """
+        k = totals.shape[-1] // 3
+        tp, fp, fn = totals[..., :k], totals[..., k : 2 * k], totals[..., 2 * k :]
+        denominator = self.divisor(tp, fp, fn)
+        values = np.divide(tp, denominator, out=np.zeros(tp.shape), where=denominator > 0)
+        return ratio(values.sum(axis=-1), (tp + fp + fn > 0).sum(axis=-1))
 
 
-class MacroF1:
-    """F1 = 2 tp / (2 tp + fp + fn) of every label, averaged over labels with equal weight."""
+class MacroF1(MacroMetric):
+    """F1 = tp / (tp + (fp + fn) / 2) of every label, averaged over labels with equal weight."""
 
     name = "macro_f1"
-    better: Literal["higher", "lower"] = "higher"
-    needs = REFERENCES
 
-    def __init__(self, *, task: Task) -> None:
-        self._counts = LabelCounts(task, self.name)
-        self.parts = self._counts.parts
-
-    def score(self, examples: Sequence[Example], answers: Sequence[Answer]) -> list[Score]:
-        return self._counts.score(examples, answers)
-
-    def aggregate(self, totals: Floats, n: Floats) -> Floats:
-        table = _split(totals)
-        return _mean_over_seen(table, 2 * table.tp, 2 * table.tp + table.fp + table.fn)
+    def divisor(self, tp: Floats, fp: Floats, fn: Floats) -> Floats:
+        return tp + (fp + fn) / 2
 
 
-class MacroPrecision:
+class MacroPrecision(MacroMetric):
     """Precision = tp / (tp + fp) of every label, averaged over labels with equal weight."""
 
     name = "macro_precision"
-    better: Literal["higher", "lower"] = "higher"
-    needs = REFERENCES
 
-    def __init__(self, *, task: Task) -> None:
-        self._counts = LabelCounts(task, self.name)
-        self.parts = self._counts.parts
-
-    def score(self, examples: Sequence[Example], answers: Sequence[Answer]) -> list[Score]:
-        return self._counts.score(examples, answers)
-
-    def aggregate(self, totals: Floats, n: Floats) -> Floats:
-        table = _split(totals)
-        return _mean_over_seen(table, table.tp, table.tp + table.fp)
+    def divisor(self, tp: Floats, fp: Floats, fn: Floats) -> Floats:
+        return tp + fp
 
 
-class MacroRecall:
+class MacroRecall(MacroMetric):
     """Recall = tp / (tp + fn) of every label, averaged over labels with equal weight."""
 
     name = "macro_recall"
-    better: Literal["higher", "lower"] = "higher"
-    needs = REFERENCES
 
-    def __init__(self, *, task: Task) -> None:
-        self._counts = LabelCounts(task, self.name)
-        self.parts = self._counts.parts
-
-    def score(self, examples: Sequence[Example], answers: Sequence[Answer]) -> list[Score]:
-        return self._counts.score(examples, answers)
-
-    def aggregate(self, totals: Floats, n: Floats) -> Floats:
-        table = _split(totals)
-        return _mean_over_seen(table, table.tp, table.tp + table.fn)
+    def divisor(self, tp: Floats, fp: Floats, fn: Floats) -> Floats:
+        return tp + fn
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Any
 
 from rung.core.errors import DataError
-from rung.core.evaluation import Answer, Score
-from rung.core.task import Example, Task
-from rung.metrics.scoring import Floats, mean_of_only_part, score_each, scored
+from rung.core.evaluation import Answer
+from rung.core.task import Example
+from rung.metrics.scoring import MeanMetric
 from rung.text.normalise import normalise_label
 from rung.text.strict_json import read_json, write_json
 
 
-class JsonMatch:
+class JsonMatch(MeanMetric):
     """Mean over answers of the share of fields that equal the best reference's.
 
     A field is a path to a value; nested objects are entered. What an array holds is compared without regard to order,
@@ -24,30 +24,18 @@ class JsonMatch:
     """
 
     name = "json_match"
-    better: Literal["higher", "lower"] = "higher"
-    needs = frozenset({"references"})
-    parts: tuple[str, ...] = ("share",)
+    parts = ("share",)
 
-    def __init__(self, *, task: Task) -> None:
-        del task  # every JSON task is judged alike
-
-    def score(self, examples: Sequence[Example], answers: Sequence[Answer]) -> list[Score]:
-        return score_each(examples, answers, _judge)
-
-    def aggregate(self, totals: Floats, n: Floats) -> Floats:
-        return mean_of_only_part(totals, n)
+    def judge(self, example: Example, answer: Answer) -> float:
+        right = [_reference(example, text) for text in example.references]
+        try:
+            said = fields(read_json(answer.text))
+        except ValueError:
+            return 0.0
+        return max(_share(said, reference) for reference in right)
 
 
 Fields = Counter[tuple[str, str]]
-
-
-def _judge(example: Example, answer: Answer) -> Score:
-    right = [_reference(example, text) for text in example.references]
-    try:
-        said = fields(read_json(answer.text))
-    except ValueError:
-        return scored("share", 0.0)
-    return scored("share", max(_share(said, reference) for reference in right))
 
 
 def _reference(example: Example, text: str) -> Fields:

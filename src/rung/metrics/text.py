@@ -4,58 +4,41 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Literal
 
-from rung.core.evaluation import Answer, Score
-from rung.core.task import Example, Task
-from rung.metrics.scoring import Floats, mean_of_only_part, score_each, scored
+from rung.core.evaluation import Answer
+from rung.core.task import Example, Language
+from rung.metrics.scoring import MeanMetric
 from rung.text.normalise import normalise_answer
 from rung.text.tokens import tokens
 
 
-class ExactMatch:
+class ExactMatch(MeanMetric):
     """Share of answers that equal a reference after `normalise_answer`. The task's abstain text is a text like any
     other."""
 
     name = "exact_match"
-    better: Literal["higher", "lower"] = "higher"
-    needs = frozenset({"references"})
-    parts: tuple[str, ...] = ("correct",)
+    parts = ("correct",)
 
-    def __init__(self, *, task: Task) -> None:
-        self._language = task.language
-
-    def score(self, examples: Sequence[Example], answers: Sequence[Answer]) -> list[Score]:
-        return score_each(examples, answers, self._judge)
-
-    def _judge(self, example: Example, answer: Answer) -> Score:
-        right = {normalise_answer(reference, self._language) for reference in example.references}
-        return scored("correct", float(normalise_answer(answer.text, self._language) in right))
-
-    def aggregate(self, totals: Floats, n: Floats) -> Floats:
-        return mean_of_only_part(totals, n)
+    def judge(self, example: Example, answer: Answer) -> float:
+        language = self.task.language
+        right = {normalise_answer(reference, language) for reference in example.references}
+        return float(normalise_answer(answer.text, language) in right)
 
 
-class TokenF1:
+class TokenF1(MeanMetric):
     """Mean over answers of the F1 of its tokens against the best reference (Rajpurkar et al. 2016, section 6.1)."""
 
     name = "token_f1"
-    better: Literal["higher", "lower"] = "higher"
-    needs = frozenset({"references"})
-    parts: tuple[str, ...] = ("f1",)
+    parts = ("f1",)
 
-    def __init__(self, *, task: Task) -> None:
-        self._language = task.language
+    def judge(self, example: Example, answer: Answer) -> float:
+        return token_f1(answer.text, example.references, self.task.language)
 
-    def score(self, examples: Sequence[Example], answers: Sequence[Answer]) -> list[Score]:
-        return score_each(examples, answers, self._judge)
 
-    def _judge(self, example: Example, answer: Answer) -> Score:
-        said = tokens(answer.text, self._language)
-        return scored("f1", max(overlap(said, tokens(right, self._language)) for right in example.references))
-
-    def aggregate(self, totals: Floats, n: Floats) -> Floats:
-        return mean_of_only_part(totals, n)
+def token_f1(text: str, references: Sequence[str], language: Language) -> float:
+    """`TokenF1` of one text; at least one reference."""
+    said = tokens(text, language)
+    return max(overlap(said, tokens(right, language)) for right in references)
 
 
 def overlap(said: Sequence[str], right: Sequence[str]) -> float:
