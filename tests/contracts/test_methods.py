@@ -18,7 +18,7 @@ from rung.models.fake import FakeModel
 from rung.testing import ContractBroken, check_method
 
 DOCUMENTS = (Document("a.md", "A", "The rent is due on the first day."),)
-LLM = ("prompt", "few_shot", "rag")
+LLM = ("prompt", "few_shot", "optimise_prompt", "rag")
 TUNED = ("fine_tune", "few_shot+fine_tune", "rag+fine_tune")
 RAG = ("rag", "rag+fine_tune")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -22,6 +23,16 @@ OUTPUTS = {
         ["租金", "维修", "维修", "?"],
     ),
     "text": (OutputSpec(kind="text"), ["four weeks", "£7.50", "no", "五天内"], ["Four weeks.", "£7", "no", "三天内"]),
+    "long": (
+        OutputSpec(kind="text"),
+        ["the tenant pays one month of rent as deposit", "押金为一个月租金，退租时退还", "no more than five days"],
+        ["the tenant pays one month of rent", "押金为两个月租金，退租时退还。", "No more than FIVE days!"],
+    ),
+    "abstain": (
+        OutputSpec(kind="text", abstain="Not in the notes."),
+        [*["Not in the notes."] * 4, "four weeks", "two weeks", "no", "yes"],
+        [*["not in the notes", "Not in the notes."] * 2, "four weeks", "two", "Not in the notes.", "yes"],
+    ),
     "json": (OutputSpec(kind="json"), ['{"a":1}', '{"a":[1]}', "{}", '{"a":2}'], ['{"a":1}', "[", "{}", '{"b":1}']),
 }
 ANSWERS_OF = {
@@ -32,12 +43,19 @@ ANSWERS_OF = {
     "exact_match": "text",
     "token_f1": "text",
     "json_match": "json",
+    "rouge_l": "text",
+    "meteor_like": "text",
+    "bleu": "long",
+    "chrf": "long",
+    **dict.fromkeys(("retrieval_recall", "retrieval_mrr", "retrieval_ndcg"), "passages"),
+    **dict.fromkeys(("citation_precision", "citation_recall"), "passages"),
+    **dict.fromkeys(("answered_share", "abstain_precision", "abstain_recall", "answered_f1"), "abstain"),
 }
 
 
 def case(kind: str) -> tuple[Task, list[Example], list[Answer]]:
     """A task with four answered questions, one that failed, one without reference, and one that is both."""
-    output, right, said = OUTPUTS[kind]
+    output, right, said = OUTPUTS["text" if kind == "passages" else kind]
     task = Task(name="t", instruction="i", inputs=("q",), output=output, metrics=("any",))
     examples = [Example(f"e{n}", {"q": "?"}, (text,)) for n, text in enumerate(right)]
     answers = [Answer(f"e{n}", text) for n, text in enumerate(said)]
@@ -51,6 +69,14 @@ def case(kind: str) -> tuple[Task, list[Example], list[Answer]]:
         Answer("open", said[0]),
         Answer("both", "", failure=Failure("empty")),
     ]
+    if kind == "passages":
+        examples = [replace(example, documents=(f"{n % 2}.md", "2.md")) for n, example in enumerate(examples)]
+        examples.append(replace(examples[0], id="unmarked", documents=()))
+        answers = [
+            replace(answer, passages=("0.md#1", "1.md#7", "2.md#1")[n % 3 :]) for n, answer in enumerate(answers)
+        ]
+        answers = [replace(answer, citations=answer.passages[:1]) for answer in answers]
+        answers.append(replace(answers[0], example="unmarked"))
     return task, examples, answers
 
 

@@ -20,7 +20,7 @@ from rung.methods.slots import seeded_sample
 from rung.methods.tuning import dev_sample, metric_of, open_for, score_of
 from rung.training.rows import held_out
 
-_LEANING_QUESTIONS = 48
+LEANING_QUESTIONS = 48
 """Training questions over which a label's mean score is taken as the model's leaning."""
 
 
@@ -33,7 +33,7 @@ def calibrate(fit: FitData, model: Model, budget: Budget, candidate: Candidate) 
     if not candidate.output.constrain:
         return candidate
     dev, metric = dev_sample(fit), metric_of(fit)
-    pool = seeded_sample(fit.train, _LEANING_QUESTIONS, fit.seed, "leaning")
+    pool = seeded_sample(fit.train, LEANING_QUESTIONS, fit.seed, "leaning")
     opened = open_for(fit, candidate, model)
     budget.progress.update(0, 2, "measuring the model's leanings")
     hidden = dict(zip((example.id for example in fit.train), held_out(fit.train), strict=True))

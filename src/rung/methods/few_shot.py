@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import product
+from typing import Any
+
 import numpy as np
 
 from rung.core.candidate import Candidate, ShotExample, ShotsSlot
 from rung.core.hashing import seed_from
 from rung.core.method import Budget, Cost
 from rung.core.model import Model
-from rung.core.task import FitData
+from rung.core.task import Example, FitData
 from rung.methods.calibrate import calibrate
-from rung.methods.estimate import answering_cost
-from rung.methods.slots import Layout, nearest_shots, new_candidate, prompt_slot
-from rung.methods.tuning import Setting, best, dev_sample, try_settings
+from rung.methods.search import SEARCH_SETTINGS, search, search_cost, search_of
+from rung.methods.slots import nearest_shots, new_candidate, prompt_slot
+from rung.methods.tuning import Setting
 
 NEAREST = (3, 6)
 FIXED = 4
+_WIDE = (("nearest", 1), ("nearest", 3), ("nearest", 6), ("nearest", 10), ("fixed", 2), ("fixed", 4), ("fixed", 8))
 
 
 class FewShot:
-    """Layout, source and number of the examples, chosen on dev one after another."""
+    """Layout, source and number of the examples, chosen on dev."""
 
     name = "few_shot"
     rank = 20
+    settings = SEARCH_SETTINGS
 
     def blockers(self, fit: FitData, model: Model) -> list[str]:
         if not model.capabilities.language_model:
@@ -30,30 +36,44 @@ class FewShot:
         return [] if len(fit.train) > FIXED else ["E2402"]
 
     def estimate(self, fit: FitData, model: Model) -> Cost:
-        return answering_cost(fit, model, questions=len(dev_sample(fit)) * 5, longer=2.0)
+        how = search_of(fit.hints, self.name)
+        return search_cost(fit, model, how, len(few_shot_grid(fit, wide=how.wide)), longer=2.0)
 
     def adapt(self, fit: FitData, model: Model, budget: Budget) -> Candidate:
-        # Written answers follow the style of turns; labels are short enough for lines, which cost fewer tokens.
-        layouts: tuple[Layout, ...] = ("compact", "chat") if fit.task.output.kind == "label" else ("chat",)
-        first = [_setting(fit, model, "nearest", NEAREST[0], layout) for layout in layouts]
-        tried = list(try_settings(fit, model, budget, first))
-        layout = best(tried).candidate.prompt.layout
-        more = [_setting(fit, model, "nearest", k, layout) for k in NEAREST[1:]]
-        more.append(_setting(fit, model, "fixed", FIXED, layout))
-        tried += try_settings(fit, model, budget, more)
-        return calibrate(fit, model, budget, best(tried).candidate)
+        how = search_of(fit.hints, self.name)
+        settings = few_shot_settings(fit, model, few_shot_grid(fit, wide=how.wide))
+        return calibrate(fit, model, budget, search(fit, model, budget, settings, how).candidate)
 
 
-def _setting(fit: FitData, model: Model, mode: str, k: int, layout: Layout) -> Setting:
-    shots = nearest_shots(fit, k) if mode == "nearest" else fixed_shots(fit, k)
-    candidate = new_candidate(fit, model, "few_shot", prompt_slot(fit.task, layout=layout), shots=shots)
-    return Setting({"shots": mode, "k": k, "layout": layout}, candidate)
+def few_shot_grid(fit: FitData, *, wide: bool = False) -> list[dict[str, Any]]:
+    """Settings to try, those with fewer examples first."""
+    label = fit.task.output.kind == "label"
+    if wide:
+        phrasings = ("plain", "only_label" if label else "short")
+        points = product(sorted(_WIDE, key=lambda source: source[1]), ("compact", "chat"), phrasings)
+        return [{"shots": m, "k": k, "layout": layout, "phrasing": said} for (m, k), layout, said in points]
+    # Written answers follow the style of turns; labels are short enough for lines, which cost fewer tokens.
+    layouts = ("compact", "chat") if label else ("chat",)
+    sources = [("nearest", NEAREST[0]), ("fixed", FIXED), *(("nearest", k) for k in NEAREST[1:])]
+    return [{"shots": mode, "k": k, "layout": layout} for (mode, k), layout in product(sources, layouts)]
 
 
-def fixed_shots(fit: FitData, k: int) -> ShotsSlot:
-    """k examples of train, with as many different answers as there can be."""
-    rng = np.random.default_rng(seed_from(fit.seed, "fixed shots"))
-    order = [fit.train[i] for i in rng.permutation(len(fit.train))]
+def few_shot_settings(fit: FitData, model: Model, points: Sequence[dict[str, Any]]) -> list[Setting]:
+    nearest = nearest_shots(fit, 1)
+    settings = []
+    for point in points:
+        k = point["k"]
+        shots = nearest.model_copy(update={"k": k}) if point["shots"] == "nearest" else fixed_shots(fit, k)
+        prompt = prompt_slot(fit.task, point.get("phrasing", "plain"), layout=point["layout"])
+        settings.append(Setting(point, new_candidate(fit, model, "few_shot", prompt, shots=shots)))
+    return settings
+
+
+def fixed_shots(fit: FitData, k: int, *, pool: Sequence[Example] | None = None, draw: str = "fixed shots") -> ShotsSlot:
+    """k examples of `pool` (all of train without it), with as many different answers as there can be; `draw` names the draw."""
+    pool = fit.train if pool is None else pool
+    rng = np.random.default_rng(seed_from(fit.seed, draw))
+    order = [pool[i] for i in rng.permutation(len(pool))]
     chosen: list[ShotExample] = []
     for fresh_only in (True, False):
         for example in order:

@@ -12,14 +12,14 @@ from rung.core.method import Budget, Cost
 from rung.core.model import Model
 from rung.core.task import FitData
 from rung.methods.estimate import training_cost
+from rung.methods.headroom import Headroom
+from rung.methods.learning_curve import DEV_LIMIT, curve_headroom
 from rung.methods.slots import new_candidate, prompt_slot, seeded_sample
 from rung.methods.tuning import open_for
 from rung.training.rows import render_rows
 from rung.training.runner import Job, Trained, train
 from rung.training.sft import SftSettings
 
-DEV_LIMIT = 32
-"""Dev questions a checkpoint is scored on."""
 MIN_ROWS = 8
 SFT_SETTINGS = frozenset(field.name for field in fields(SftSettings))
 _START_SECONDS = 12.0
@@ -40,9 +40,16 @@ class FineTune:
     def estimate(self, fit: FitData, model: Model) -> Cost:
         return training_cost(fit, model, epochs=settings_from(fit.hints).epochs)
 
+    def probe(self, fit: FitData, model: Model, budget: Budget, best: float | None) -> Headroom | None:
+        """Whether a long training can be expected to reach the best rung so far."""
+        settings = settings_from({"seed": fit.seed, **fit.hints})
+        return curve_headroom(fit, model, budget, self.estimate(fit, model), self._plain(fit, model), settings, best)
+
     def adapt(self, fit: FitData, model: Model, budget: Budget) -> Candidate:
-        plain = new_candidate(fit, model, self.name, prompt_slot(fit.task, layout="compact"))
-        return tune(fit, model, budget, plain)
+        return tune(fit, model, budget, self._plain(fit, model))
+
+    def _plain(self, fit: FitData, model: Model) -> Candidate:
+        return new_candidate(fit, model, self.name, prompt_slot(fit.task, layout="compact"))
 
 
 def training_blockers(fit: FitData, model: Model) -> list[str]:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from rung.core.candidate import Candidate, Recipe
+from itertools import product
+from typing import Any
+
+from rung.core.candidate import Candidate
 from rung.core.method import Budget, Cost
 from rung.core.model import Model
 from rung.core.task import FitData
-from rung.methods.estimate import answering_cost
+from rung.methods.headroom import Headroom, passage_headroom
+from rung.methods.search import SEARCH_SETTINGS, search, search_cost, search_of
 from rung.methods.slots import new_candidate, passages_slot, prompt_slot, recipe_of
-from rung.methods.tuning import Setting, best, dev_sample, try_settings
+from rung.methods.tuning import Setting
 
-SMALL_CHUNK, LARGE_CHUNK = 70, 140
+TINY_CHUNK, SMALL_CHUNK, LARGE_CHUNK = 40, 70, 140
 
 
 class Rag:
-    """Chunk size and number of passages, chosen on dev one after another."""
+    """Chunk size and number of passages, chosen on dev."""
 
     name = "rag"
     rank = 30
+    settings = SEARCH_SETTINGS
 
     def blockers(self, fit: FitData, model: Model) -> list[str]:
         if not model.capabilities.language_model:
@@ -25,23 +30,34 @@ class Rag:
         return [] if fit.documents else ["E2404"]
 
     def estimate(self, fit: FitData, model: Model) -> Cost:
-        return answering_cost(fit, model, questions=len(dev_sample(fit)) * 4, longer=3.0)
+        how = search_of(fit.hints, self.name)
+        return search_cost(fit, model, how, len(rag_grid(wide=how.wide)), longer=3.0)
+
+    def probe(self, fit: FitData, model: Model, budget: Budget, best: float | None) -> Headroom | None:
+        """Whether the right passage in the prompt makes a difference to this model."""
+        return passage_headroom(fit, model, budget, self.estimate(fit, model))
 
     def adapt(self, fit: FitData, model: Model, budget: Budget) -> Candidate:
-        sizes = [_setting(fit, model, chunk_words=words) for words in (SMALL_CHUNK, LARGE_CHUNK)]
-        tried = list(try_settings(fit, model, budget, sizes))
-        chunk_words = _recipe(best(tried).candidate).chunk_words
-        more = [_setting(fit, model, chunk_words=chunk_words, k=k) for k in (1, 3)]
-        tried += try_settings(fit, model, budget, more)
-        return best(tried).candidate
+        how = search_of(fit.hints, self.name)
+        settings = [rag_setting(fit, model, point) for point in rag_grid(wide=how.wide)]
+        return search(fit, model, budget, settings, how).candidate
 
 
-def _recipe(candidate: Candidate) -> Recipe:
-    return candidate.retriever.recipe if candidate.retriever else Recipe()
+def rag_grid(*, wide: bool = False) -> list[dict[str, Any]]:
+    """Settings to try, those that show fewer words first."""
+    if wide:
+        sizes = product((TINY_CHUNK, SMALL_CHUNK, LARGE_CHUNK), (1, 2, 3))
+        shown = sorted(sizes, key=lambda size: size[0] * size[1])
+        points = product(shown, ("grounded", "plain"), ("chat", "compact"))
+        return [
+            {"chunk_words": words, "k": k, "phrasing": said, "layout": layout} for (words, k), said, layout in points
+        ]
+    shown = sorted(product((SMALL_CHUNK, LARGE_CHUNK), (1, 2, 3)), key=lambda size: size[0] * size[1])
+    return [{"chunk_words": words, "k": k} for words, k in shown]
 
 
-def _setting(fit: FitData, model: Model, *, chunk_words: int = SMALL_CHUNK, k: int = 2) -> Setting:
-    recipe = recipe_of(fit, k=k, chunk_words=chunk_words)
-    prompt = prompt_slot(fit.task, "grounded", grounded=True)
-    candidate = new_candidate(fit, model, "rag", prompt, retriever=passages_slot(fit, recipe))
-    return Setting({"chunk_words": chunk_words, "k": k}, candidate)
+def rag_setting(fit: FitData, model: Model, point: dict[str, Any]) -> Setting:
+    recipe = recipe_of(fit, k=point["k"], chunk_words=point["chunk_words"])
+    said, layout = point.get("phrasing", "grounded"), point.get("layout", "chat")
+    prompt = prompt_slot(fit.task, said, layout=layout, grounded=True)
+    return Setting(point, new_candidate(fit, model, "rag", prompt, retriever=passages_slot(fit, recipe)))

@@ -19,7 +19,8 @@ Layout = Literal["chat", "compact", "bare"]
 
 
 @cache
-def _texts() -> dict[str, dict[str, str]]:
+def sentences() -> dict[str, dict[str, str]]:
+    """What prompts are put together from, by language and name."""
     found: dict[str, dict[str, str]] = json.loads(Path(__file__).with_name("phrasings.json").read_text("utf-8"))
     return found
 
@@ -33,9 +34,9 @@ def encoder_named(name: str) -> Encoder:
 def prompt_slot(
     task: Task, phrasing: str = "plain", *, layout: Layout = "chat", list_choices: bool = False, grounded: bool = False
 ) -> PromptSlot:
-    """The task's instruction with a phrasing's sentence behind it."""
-    texts = _texts()[task.language]
-    lines = [task.instruction, texts[phrasing]]
+    """The task's instruction with a phrasing behind it: the name of a sentence, or several joined by '+'."""
+    texts = sentences()[task.language]
+    lines = [task.instruction, *(texts[name] for name in phrasing.split("+"))]
     if grounded and task.output.abstain:
         lines.append(texts["abstain"].replace("{abstain}", task.output.abstain))
     if task.output.kind == "json":

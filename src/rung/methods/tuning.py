@@ -1,4 +1,4 @@
-"""Choosing on dev: the same seeded dev questions for every setting, each result written down before the next is tried."""
+"""What choosing on dev stands on: settings, the seeded dev questions, opening a candidate and scoring it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rung.core.answer import Opened, answer_stream, open_candidate
 from rung.core.candidate import Candidate
@@ -46,8 +47,12 @@ def metric_of(fit: FitData) -> Metric:
 
 def score_of(metric: Metric, examples: Sequence[Example], answers: Sequence[Answer]) -> float:
     """The metric over all examples, failed answers counted as nothing right: a setting must not gain by failing."""
-    parts = parts_matrix(metric.score(examples, answers), metric.parts)
-    value = float(metric.aggregate(np.nansum(parts, axis=0), np.array(float(len(examples)))))
+    return totalled(metric, parts_matrix(metric.score(examples, answers), metric.parts))
+
+
+def totalled(metric: Metric, parts: NDArray[np.float64]) -> float:
+    """The metric over rows of parts [n, p], where nan is nothing right; turned so that higher is better."""
+    value = float(metric.aggregate(np.nansum(parts, axis=0), np.array(float(len(parts)))))
     return value if metric.better == "higher" else -value
 
 
