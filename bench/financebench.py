@@ -2,6 +2,10 @@
 
 GPT-4's twelve configurations on the same 150 questions, compared through `rung compare`. `agree`: share of the 66 pairs on which our
 simultaneous intervals and Holm-corrected exact McNemar tests on the same labels say the same.
+
+Then a diagnosis of either model from the same recordings, questions about one filing together: closed book is the plain arm,
+the oracle (the evidence pages in the prompt) the gold arm, shared and single store are retrieval systems. Nobody recorded a control or
+examples of the form, so that axis must be "context" and `behaviour` "not_identified".
 """
 
 from __future__ import annotations
@@ -9,15 +13,22 @@ from __future__ import annotations
 import gzip
 import json
 import tempfile
+from collections.abc import Iterable
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from harness import finish, need_datasets, say
 
 from rung.cli.commands import compare
 from rung.experiment.compare import Columns
+from rung.experiment.recorded_arms import ArmColumns, diagnose_recordings
 from rung.stats.paired import mcnemar
+from rung.store.diagnosis import Diagnosis
+
+ARMS = {"plain": "closedBook", "gold": "oracle", "shared_store": "sharedStore", "single_store": "singleStore"}
+MODELS = ("gpt-4-1106-preview", "gpt-4")
 
 
 def main() -> None:
@@ -35,6 +46,7 @@ def main() -> None:
             id="financebench_id", answer="model_answer", reference="gold_answer", label="label", right="Correct Answer"
         )
         decision = compare(files, columns=columns, runs=Path(folder) / "runs").read_decision()
+        diagnoses = {model: diagnosed(model, rows, filings(source.parent), Path(folder)) for model in MODELS}
     names = {standing.candidate: standing.model for standing in decision.standings}
     ours = {
         frozenset((names[p.candidate], names[p.other])): p.difference.low > 0 or p.difference.high < 0
@@ -58,7 +70,68 @@ def main() -> None:
             run: round(sum(r["label"] == "Correct Answer" for r in rows if r["run"] == run) / 150, 4) for run in runs
         },
         reason=decision.reason.en,
+        axis=one_of(found.axis for found in diagnoses.values()),
+        behaviour=one_of(found.behaviour for found in diagnoses.values()),
+        diagnosis={model: told(found) for model, found in diagnoses.items()},
     )
+
+
+def filings(folder: Path) -> dict[str, str]:
+    """The filing that each question is about."""
+    text = gzip.open(folder / "financebench_open_source.jsonl.gz", "rt", encoding="utf-8").read()
+    return {row["financebench_id"]: row["doc_name"] for row in map(json.loads, filter(None, text.split("\n")))}
+
+
+def diagnosed(model: str, rows: list[dict], filing: dict[str, str], folder: Path) -> Diagnosis:
+    arms = {}
+    for arm, run in ARMS.items():
+        arms[arm] = folder / f"arm-{model}-{arm}.jsonl"
+        mine = [row | {"filing": filing[row["financebench_id"]]} for row in rows if row["run"] == f"{model}_{run}"]
+        arms[arm].write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in mine), "utf-8")
+    columns = ArmColumns(
+        id="financebench_id",
+        answer="model_answer",
+        reference="gold_answer",
+        group="filing",
+        label="label",
+        right="Correct Answer",
+        refused="Refusal",
+    )
+    found = diagnose_recordings(arms, columns=columns, name=model)
+    say(f"{model}: {found.reason.en} {found.advice.en}")
+    return found
+
+
+def one_of(values: Iterable[str]) -> str:
+    """What both models' diagnoses say; both, where they differ."""
+    return " / ".join(dict.fromkeys(values))
+
+
+def told(found: Diagnosis) -> dict[str, Any]:
+    """The arms with their outcomes, and their effects in shares of the questions."""
+    return {
+        "axis": found.axis,
+        "context": found.context,
+        "behaviour": found.behaviour,
+        "groups": found.groups,
+        "arms": {
+            arm.name: {"right": arm.right, "wrong": arm.wrong, "refused": arm.refused}
+            for arm in found.arms
+            if arm.source != "missing"
+        },
+        "effects": {
+            effect.arm: {
+                "effect": round(effect.effect.point, 4),
+                "low": round(effect.effect.low, 4),
+                "high": round(effect.effect.high, 4),
+                "fixed": effect.fixed,
+                "broken": effect.broken,
+                "n": effect.n,
+            }
+            for effect in found.effects
+        },
+        "errors_right_with_gold": {r.name: [r.fixed_by_gold, r.errors] for r in found.retrieval},
+    }
 
 
 def labels_alone(rows: list[dict], runs: list[str]) -> dict[frozenset, bool]:

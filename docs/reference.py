@@ -38,6 +38,7 @@ RECORDS: tuple[type[Any], ...] = (
     records.Cell,
     records.Spend,
     records.Outcome,
+    records.Stated,
     records.TrialRecord,
     candidate.Candidate,
     model.ModelRef,
@@ -136,7 +137,9 @@ def default(value: Any) -> str:
         return "**required**"
     if value is None or isinstance(value, BaseModel) or value in ((), {}, ""):
         return ""
-    if isinstance(value, tuple):
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, (tuple, dict)):
         return "`[" + ", ".join(item.label if isinstance(item, ModelConfig) else str(item) for item in value) + "]`"
     return f"`{value}`" if isinstance(value, str) else f"`{value:g}`"
 
@@ -164,13 +167,15 @@ def page() -> str:
     ]
     lines += ["不写 `name` 时取文件所在文件夹的名字。`models.*` 是列表中一项的字段。", ""]
     lines += [
-        "`budget.max_cost` is read but not enforced yet; `encoder: folder` cannot be given its path here yet. A model of kind"
+        "A run stops before the first call to an endpoint after `budget.max_cost` is reached, so that a batch under way may go beyond",
+        "it; what is finished is kept. `rung run --max-cost` and `--max-hours` go before `budget` for one call. `encoder: folder`",
+        "cannot be given its path here yet. A model of kind `recorded` runs no rung: compare recorded answers with `rung compare`.",
+        "",
+        "接口费用达到 `budget.max_cost` 之后，不再发出新的请求，运行停止，已完成的部分会保留；正在进行的一批请求可能略微超出上限。",
+        "`rung run` 的 `--max-cost` 和 `--max-hours` 只对当次执行有效，优先于 `budget`。`encoder: folder` 还不能在这里写路径。",
+        "`recorded` 类型的模型不能运行任何方法：已记录的答案请用 `rung compare` 比较。",
+        "",
     ]
-    lines += ["`recorded` runs no rung: compare recorded answers with `rung compare`.", ""]
-    lines += [
-        "`budget.max_cost` 会读取，但尚未执行；`encoder: folder` 还不能在这里写路径。`recorded` 类型的模型不能运行任何方法：已记录的答案"
-    ]
-    lines += ["请用 `rung compare` 比较。", ""]
     lines += ["## Metrics when none are named / 默认指标", ""]
     lines += [f"- `{name}`: {', '.join(f'`{metric}`' for metric in found)}" for name, found in DEFAULT_METRICS.items()]
     lines += ["", "## Settings of a method / 方法的设置", SETTINGS, "| name | default |", "|---|---|"]

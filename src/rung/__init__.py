@@ -19,6 +19,11 @@ _WHERE = {
         ("init", "check", "plan", "run", "report", "show", "ask", "compare", "list_parts", "doctor"),
         "rung.cli.commands",
     ),
+    **dict.fromkeys(("diagnose", "stability"), "rung.cli.diagnosis"),
+    **dict.fromkeys(("calibrate_judge", "judge_run"), "rung.cli.judge"),
+    "diagnose_recordings": "rung.experiment.recorded_arms",
+    "assess": "rung.cli.assess",
+    "compare_models": "rung.cli.models",
 }
 __all__ = [
     "Candidate",
@@ -27,24 +32,36 @@ __all__ = [
     "Model",
     "Task",
     "ask",
+    "assess",
+    "calibrate_judge",
     "check",
     "compare",
+    "compare_models",
+    "diagnose",
+    "diagnose_recordings",
     "doctor",
     "init",
+    "judge_run",
     "list_parts",
     "plan",
     "report",
     "run",
     "show",
+    "stability",
 ]
 
 if TYPE_CHECKING:
+    from rung.cli.assess import assess
     from rung.cli.commands import ask, check, compare, doctor, init, list_parts, plan, report, run, show
+    from rung.cli.diagnosis import diagnose, stability
+    from rung.cli.judge import calibrate_judge, judge_run
+    from rung.cli.models import compare_models
     from rung.core.candidate import Candidate
     from rung.core.evaluation import Evaluation
     from rung.core.method import Method
     from rung.core.model import Model
     from rung.core.task import Task
+    from rung.experiment.recorded_arms import diagnose_recordings
 
 
 def __getattr__(name: str) -> Any:

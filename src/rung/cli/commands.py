@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from rung.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from rung.core.evaluation import Answer
+    from rung.core.evaluation import Answer, Metric
     from rung.core.registry import Part
     from rung.data.findings import Finding
     from rung.experiment.compare import Columns
-    from rung.experiment.run import Watcher
-    from rung.store.records import Plan
+    from rung.experiment.gate import Gate
+    from rung.experiment.session import Watcher
+    from rung.store.records import Plan, Text
     from rung.store.runs import RunFolder
 
 TASK_FILE = Path("task.yaml")
@@ -109,13 +110,21 @@ def run(
     runs: Path | None = None,
     run_id: str | None = None,
     compare_all: bool = False,
+    max_cost: float | None = None,
+    max_hours: float | None = None,
     watcher: Watcher | None = None,
     language: Language | None = None,
 ) -> RunFolder:
-    """Run the ladder, decide, and write the report. The same call resumes a run that was stopped."""
+    """Run the ladder, decide, and write the report. The same call resumes a run that was stopped.
+
+    `max_cost` (money for endpoints) and `max_hours` (wall clock) are of the whole run and take the place of task.yaml's
+    budget for this call; the run stays the same one. Raises UsageError E1311 for a limit that is no amount.
+    """
+    from rung.experiment.limits import Limits
     from rung.experiment.run import run_task
 
-    folder = run_task(task, runs=runs, run_id=run_id, compare_all=compare_all, watcher=watcher)
+    limits = Limits(max_cost, max_hours)
+    folder = run_task(task, runs=runs, run_id=run_id, compare_all=compare_all, limits=limits, watcher=watcher)
     report(folder.path, language=language)
     return folder
 
@@ -172,20 +181,58 @@ def ask(question: str | Mapping[str, str], *, run: Path = Path("runs"), candidat
     return answer_many(opened, [Example("asked", inputs, ())])[0]
 
 
+@dataclass(frozen=True)
+class JudgeFiles:
+    """A judge (its task.yaml or judge.yaml) and what it was licensed for (`judge.json`)."""
+
+    judge: Path
+    licence: Path | None = None
+
+
 def compare(
     files: Sequence[Path],
     *,
     columns: Columns | None = None,
-    metric: str = "exact_match",
+    metric: str | Sequence[str] = (),
+    judge: JudgeFiles | None = None,
     margin: float = 0.02,
     language: Language = "en",
+    gate: Gate | None = None,
     runs: Path = Path("runs"),
+    out: Path | None = None,
 ) -> RunFolder:
-    """Compare answers that other systems have already given, with the same statistics, decision and report."""
-    from rung.experiment.compare import compare_files
+    """Compare answers that other systems have already given, with the same statistics, decision and report.
 
-    folder = compare_files(files, columns=columns, metric=metric, margin=margin, language=language, runs=runs)
-    report(folder.path, language=language)
+    `gate`: whether the systems hold against a baseline, kept in `comparison.json`. `judge`: its licensed dimensions stand
+    beside the metrics. `out`: a folder that gets copies of the report and of `comparison.json`.
+    """
+    from rung.experiment.compare import compare_files
+    from rung.experiment.judging import licensed_metrics, open_judge
+    from rung.store.atomic import write_text
+    from rung.store.comparison import add_notes
+    from rung.store.judging import read_licence
+
+    judged: Sequence[Metric] = ()
+    notes: Sequence[Text] = ()
+    if judge is not None:
+        licence = read_licence(judge.licence) if judge.licence else None
+        wanted = (metric,) if isinstance(metric, str) else metric
+        judged, notes = licensed_metrics(open_judge(judge.judge, language=language), licence, wanted)
+    folder = compare_files(
+        files,
+        columns=columns,
+        metric=metric,
+        judged=judged,
+        margin=margin,
+        language=language,
+        gate=gate,
+        runs=runs,
+    )
+    add_notes(folder.path, notes)
+    paths = report(folder.path, language=language)
+    if out is not None:
+        for path in (*paths.values(), folder.path / "comparison.json"):
+            write_text(out / path.name, path.read_text("utf-8"))
     return folder
 
 

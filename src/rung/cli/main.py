@@ -6,12 +6,19 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rung.cli import commands
-from rung.core.errors import InterruptedRun, RungError, UsageError
+from rung.cli import commands, judge
+from rung.cli.assess import command as assess
+from rung.cli.compare import compare
+from rung.cli.models import models
+from rung.cli.rate import rate_command
+from rung.core.errors import InterruptedRun, RungError, TargetNotMet, UsageError
+
+if TYPE_CHECKING:
+    from rung.core.task import Language
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -22,7 +29,6 @@ app = typer.Typer(
     "Start with **rung init questions.csv**, look at the task.yaml it writes, then **rung run**.",
 )
 
-EXIT_TARGET_NOT_MET = 6
 _INTERRUPTED = 130
 """What the parser makes of a first Ctrl-C that came outside a run."""
 TaskFile = Annotated[Path, typer.Argument(help="the task file", metavar="TASK.YAML")]
@@ -31,7 +37,7 @@ Lang = Annotated[str | None, typer.Option("--lang", help="en or zh; the task's l
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
 
 
-def language() -> str:
+def language() -> Language:
     """The user's own language, for errors: RUNG_LANG, else the system's."""
     said = (
         os.environ.get("RUNG_LANG")
@@ -115,15 +121,31 @@ def run(
     runs: Annotated[Path | None, typer.Option(help="folder of runs; runs/ beside the task when absent")] = None,
     run_id: Annotated[str | None, typer.Option(help="name of the run; made from task and data when absent")] = None,
     compare_all: Annotated[bool, typer.Option("--all", help="run every rung, even when a target is set")] = False,
+    max_cost: Annotated[
+        float | None, typer.Option(help="money for endpoints, over the whole run; instead of budget.max_cost")
+    ] = None,
+    max_hours: Annotated[
+        float | None, typer.Option(help="wall-clock hours, over the whole run; instead of budget.minutes")
+    ] = None,
     lang: Lang = None,
     json: AsJson = False,
 ) -> None:
-    """Run the whole ladder, decide, and write the report. Stopped at any moment, the same command goes on."""
+    """Run the whole ladder, decide, and write the report. Stopped at any moment, the same command goes on.
+
+    Limits given here hold for this call alone: the run stays the same one, and goes on under others.
+    """
     from rung.cli.screen import Screen
 
-    with Screen() as screen:
+    with Screen(_spoken(lang) or language()) as screen:
         folder = commands.run(
-            task, runs=runs, run_id=run_id, compare_all=compare_all, watcher=screen, language=_spoken(lang)
+            task,
+            runs=runs,
+            run_id=run_id,
+            compare_all=compare_all,
+            max_cost=max_cost,
+            max_hours=max_hours,
+            watcher=screen,
+            language=_spoken(lang),
         )
     _verdict(folder.path, lang, json)
 
@@ -138,7 +160,7 @@ def _verdict(path: Path, lang: str | None, json: bool) -> None:
 
     decision = RunFolder(path).read_decision()
     if decision is not None and decision.verdict == "target_not_met":
-        raise typer.Exit(EXIT_TARGET_NOT_MET)
+        raise TargetNotMet("E6001")
 
 
 @app.command()
@@ -152,6 +174,72 @@ def report(run: RunPath = Path("runs"), lang: Lang = None) -> None:
 def show(run: RunPath = Path("runs"), lang: Lang = None, json: AsJson = False) -> None:
     """Print the verdict and the table of a run."""
     print(commands.to_json(commands.show_json(run)) if json else commands.show(run, language=_spoken(lang)))
+
+
+@app.command()
+def diagnose(
+    source: Annotated[Path, typer.Argument(help="a task file, a run, or a folder of runs", metavar="TASK.YAML|RUN")] = (
+        commands.TASK_FILE
+    ),
+    questions: Annotated[int, typer.Option(help="dev questions to ask, at most", min=10)] = 100,
+    model: Annotated[str, typer.Option(help="one of several models; the first when absent")] = "",
+    runs: Annotated[Path | None, typer.Option(help="folder of runs; runs/ beside the task when absent")] = None,
+    lang: Lang = None,
+    json: AsJson = False,
+) -> None:
+    """Find out what the errors lack: knowledge, or the form of an answer.
+
+    Dev questions are asked alone, twice; with the passage that holds the answer; with examples of the form; and with both.
+    Recorded answers, named under `arms` in task.yaml, take the place of a model.
+    """
+    from rung.cli import diagnosis
+    from rung.cli.screen import Screen
+    from rung.reporting.diagnosis import diagnosis_text
+    from rung.store.records import Cell
+
+    spoken = _spoken(lang)
+    with Screen(spoken or language()) as screen:
+        bar = screen.started(Cell(method="diagnose", model="-", rank=0))
+        found = diagnosis.diagnose(source, questions=questions, model=model, runs=runs, progress=bar, language=spoken)
+    if json:
+        print(commands.to_json(found.model_dump(mode="json")))
+    else:
+        print(diagnosis_text(found, spoken or language()), end="")
+
+
+@app.command()
+def stability(
+    run: RunPath = Path("runs"),
+    candidate: Annotated[str, typer.Option(help="another candidate than the winner")] = "",
+    repeats: Annotated[int, typer.Option(help="how often the very same is asked", min=1)] = 5,
+    questions: Annotated[int, typer.Option(help="dev questions to ask, at most", min=1)] = 50,
+    paraphrases: Annotated[Path | None, typer.Option(help="file with other wordings that people wrote")] = None,
+    column: Annotated[str, typer.Option(help="column of that file that holds the wording")] = "paraphrase",
+    lang: Lang = None,
+    json: AsJson = False,
+) -> None:
+    """Measure whether a candidate answers the same when dev questions are asked again, in other words and forms."""
+    from rung.cli import diagnosis
+    from rung.cli.screen import Screen
+    from rung.reporting.stability import stability_text
+    from rung.store.records import Cell
+
+    spoken = _spoken(lang)
+    with Screen(spoken or language()) as screen:
+        found = diagnosis.stability(
+            run,
+            candidate=candidate,
+            repeats=repeats,
+            questions=questions,
+            paraphrases=paraphrases,
+            column=column,
+            progress=screen.started(Cell(method="stability", model="-", rank=0)),
+            language=spoken,
+        )
+    if json:
+        print(commands.to_json(found.model_dump(mode="json")))
+    else:
+        print(stability_text(found, spoken or language()), end="")
 
 
 @app.command()
@@ -184,33 +272,11 @@ def ask(
         say(f"source: {passage}")
 
 
-@app.command()
-def compare(
-    files: Annotated[list[Path], typer.Argument(help="JSONL or CSV files of answers, one for each system")],
-    metric: Annotated[str, typer.Option(help="how answers are scored against references")] = "exact_match",
-    label: Annotated[str, typer.Option(help="field with a person's verdict, instead of a metric")] = "",
-    right: Annotated[str, typer.Option(help="the verdict that means right")] = "correct",
-    id: Annotated[str, typer.Option(help="field that names the question; its text when absent")] = "id",
-    question: Annotated[str, typer.Option(help="field of the question")] = "",
-    answer: Annotated[str, typer.Option(help="field of the answer")] = "",
-    reference: Annotated[str, typer.Option(help="field of the right answer")] = "",
-    group: Annotated[str, typer.Option(help="field whose equal values belong together")] = "",
-    margin: Annotated[float, typer.Option(help="a difference too small to matter")] = 0.02,
-    runs: Annotated[Path, typer.Option(help="folder of runs")] = Path("runs"),
-    lang: Lang = None,
-    json: AsJson = False,
-) -> None:
-    """Compare answers that other systems have already given, with the same statistics, decision and report.
-
-    Example: **rung compare ours.jsonl theirs.jsonl --label verdict --right correct**
-    """
-    from rung.experiment.compare import Columns
-
-    columns = Columns(id, question, answer, reference, label, right, group)
-    folder = commands.compare(
-        files, columns=columns, metric=metric, margin=margin, language=_spoken(lang) or "en", runs=runs
-    )
-    _verdict(folder.path, lang, json)
+app.command()(compare)
+app.add_typer(judge.app, name="judge")
+app.command("rate")(rate_command)
+app.add_typer(models, name="models")
+app.command("assess")(assess)
 
 
 @app.command("list")

@@ -10,38 +10,36 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from rung.core.errors import Problem, catalogue
+from rung.reporting.words import Words
 
 if TYPE_CHECKING:
     from rung.core.evaluation import Evaluation
+    from rung.core.task import Language
     from rung.store.records import Cell, Outcome, Plan
     from rung.store.runs import RunFolder
 
 
-def blocker(code: str, language: str = "en") -> str:
-    """A blocker or reason in words: a code of the catalogue, or a sentence as it is."""
-    return Problem(code).message(language) if code in catalogue() else code
-
-
-def show_plan(plan: Plan, language: str = "en") -> None:
+def show_plan(plan: Plan, language: Language = "en") -> None:
     """The plan as a table on stdout."""
+    words = Words(language)
     table = Table(box=None, pad_edge=False)
     for name in ("rung", "model", "time", "memory", "money", "note"):
-        table.add_column(name, justify="right" if name in {"time", "memory", "money"} else "left")
+        table.add_column(words(f"screen.{name}"), justify="right" if name in {"time", "memory", "money"} else "left")
     for cell in plan.cells:
         if cell.blockers:
-            reasons = " ".join(blocker(code, language) for code in cell.blockers)
-            table.add_row(cell.method, cell.model, "-", "-", "-", f"cannot run: {reasons}")
+            note = words("screen.blocked", reason=cell.hindrance(language))
+            table.add_row(cell.method, cell.model, "-", "-", "-", note)
             continue
         cost = cell.estimate
         table.add_row(
             cell.method, cell.model, _time(cost.seconds), f"{cost.memory_gib:.1f} GiB", f"{cost.money:.2f}", ""
         )
     Console().print(table)
-    sizes = ", ".join(f"{name} {n}" for name, n in plan.splits.items())
-    Console(stderr=True).print(
-        f"mode {plan.mode}; {sizes}; estimates are from one timed question, before tuning ends early"
-    )
+    Console(stderr=True).print(words("screen.about_plan", mode=words(f"screen.{plan.mode}"), sizes=_sizes(plan, words)))
+
+
+def _sizes(plan: Plan, words: Words) -> str:
+    return words.join([f"{words.known(f'screen.{name}', name)} {n}" for name, n in plan.splits.items()])
 
 
 def _time(seconds: float) -> str:
@@ -62,7 +60,8 @@ class Bar:
 class Screen:
     """Watches a run. Bars only on a terminal; otherwise one line when a rung is done."""
 
-    def __init__(self) -> None:
+    def __init__(self, language: Language = "en") -> None:
+        self._words = Words(language)
         self._console = Console(stderr=True)
         self._bars: Progress | None = None
         self._task: TaskID | None = None
@@ -71,7 +70,7 @@ class Screen:
                 TextColumn("{task.description:<20}"),
                 BarColumn(bar_width=24),
                 TimeElapsedColumn(),
-                TextColumn("left"),
+                TextColumn(self._words("screen.left")),
                 TimeRemainingColumn(),
                 TextColumn("{task.fields[note]}"),
                 console=self._console,
@@ -90,8 +89,8 @@ class Screen:
 
     def planned(self, plan: Plan, run: RunFolder) -> None:
         able = sum(not cell.blockers for cell in plan.cells)
-        sizes = ", ".join(f"{name} {n}" for name, n in plan.splits.items())
-        self._console.print(f"{run.path.name}: {able} rungs, {sizes}", highlight=False)
+        told = self._words("screen.planned", run=run.path.name, n=able, sizes=_sizes(plan, self._words))
+        self._console.print(told, highlight=False, markup=False)
 
     def started(self, cell: Cell) -> Bar:
         if self._bars is None:
@@ -103,21 +102,21 @@ class Screen:
 
     def finished(self, outcome: Outcome, test: Evaluation | None) -> None:
         name = outcome.cell.method if outcome.cell.model == "-" else f"{outcome.cell.method} ({outcome.cell.model})"
-        if outcome.status == "blocked":
-            line = "cannot run: " + " ".join(blocker(code) for code in outcome.cell.blockers)
-        elif outcome.status == "skipped":
-            line = "skipped: " + blocker(outcome.reason)
-        elif outcome.status == "failed":
-            line = f"failed: {outcome.reason}"
-        elif test is None:
-            line = "not opened on test: dev does not promise the target"
-        else:
-            summary = next(iter(test.summaries.values()))
-            line = f"{summary.metric} "
-            if summary.value is not None and summary.low is not None and summary.high is not None:
-                line += f"{summary.value:.3f} [{summary.low:.3f}, {summary.high:.3f}]"
-            line += f", {outcome.spent.seconds:.0f} s to make"
-            if outcome.notes.get("converged") is False:
-                line += ", not converged"
+        line = self._result(outcome, test)
         self._console.print(f"  {name:<32} {line}", highlight=False, markup=False)
         sys.stderr.flush()
+
+    def _result(self, outcome: Outcome, test: Evaluation | None) -> str:
+        words = self._words
+        if outcome.status != "done":
+            return words(f"screen.{outcome.status}", reason=outcome.why(words.language))
+        if test is None:
+            return words("screen.unopened")
+        summary = next(iter(test.summaries.values()))
+        score = summary.metric
+        if summary.value is not None and summary.low is not None and summary.high is not None:
+            score += f" {summary.value:.3f} [{summary.low:.3f}, {summary.high:.3f}]"
+        parts = [score, words("screen.made", n=f"{outcome.spent.seconds:.0f}")]
+        if outcome.notes.get("converged") is False:
+            parts.append(words("screen.not_converged"))
+        return words.join(parts)

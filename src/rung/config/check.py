@@ -58,11 +58,23 @@ def find_mistakes(config: Config) -> Iterator[Mistake]:
     yield from _output(config)
     yield from _data(config)
     yield from _registered(config)
+    yield from _arms(config)
     for i, model in enumerate(config.models):
         yield from _model(config, ("models", i), model)
     for i, count in enumerate(_seen_before([model.label for model in config.models])):
         if count:
             yield Mistake(("models", i), "E1234", {"name": config.models[i].label})
+
+
+def _arms(config: Config) -> Iterator[Mistake]:
+    named = config.arms.named
+    if named and "plain" not in named:
+        yield Mistake(("arms",), "E4202", {"found": ", ".join(named)})
+    for name, relative in named.items():
+        path = config.path(relative)
+        if not path.is_file():
+            there = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+            yield Mistake(("arms", name), "E1222", {"path": path, **near(path.name, there)})
 
 
 def _seen_before(values: Sequence[str]) -> list[bool]:

@@ -43,7 +43,7 @@ def load_config(path: Path) -> Config:
         config = Config.model_validate(values)
     except ValidationError as error:
         wrong = error.errors(include_url=False)
-        problems += [_problem(detail, document.source) for detail in wrong]
+        problems += [problem_of(detail, document.source) for detail in wrong]
         # What is right so far is still checked for how it fits together.
         for detail in wrong:
             _remove(values, detail["loc"])
@@ -80,7 +80,8 @@ def to_task(config: Config, labels: Sequence[str] = ()) -> Task:
         has_documents=config.documents is not None,
         target=config.target,
         margin=config.margin,
-        constraints=Constraints(**config.constraints.model_dump()),
+        # Stability is a limit of the verdict and no part of the task: another limit makes no other run.
+        constraints=Constraints(**config.constraints.model_dump(exclude={"min_stability"})),
     )
 
 
@@ -107,7 +108,7 @@ def to_model_ref(config: Config, model: ModelConfig) -> ModelRef:
     )
 
 
-def _problem(detail: ErrorDetails, source: Source) -> Problem:
+def problem_of(detail: ErrorDetails, source: Source) -> Problem:
     loc: Loc = tuple(detail["loc"])
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
     where = source.where(loc)

@@ -156,6 +156,11 @@ class BudgetConfig(Block):
     max_cost: float | None = doc(
         "money for endpoints, in cost.currency", "接口费用上限（cost.currency 货币）", None, ge=0
     )
+    probe: bool = doc(
+        "look cheaply for headroom before a dear rung, and skip it where none is seen",
+        "在昂贵的一级之前先做便宜的探测，未见提升空间就跳过",
+        True,
+    )
 
 
 class ConstraintsConfig(Block):
@@ -168,6 +173,37 @@ class ConstraintsConfig(Block):
     max_failure_share: float = doc(
         "share of questions that may end without an answer", "允许没有答案的问题比例", 0.02, ge=0, le=1
     )
+    min_stability: float | None = doc(
+        "share of answers that must stay the same when dev questions are asked again in other forms",
+        "开发集问题换一种问法后，答案须保持不变的最低比例",
+        None,
+        ge=0,
+        le=1,
+    )
+
+
+class ArmsConfig(Block):
+    """Recorded answers for `rung diagnose`, a file for each arm; with them no model is asked."""
+
+    plain: str | None = doc(
+        "answers to the question alone; needed by every other arm", "只给问题时的回答；其他各组都以它为参照", None
+    )
+    control: str | None = doc("the same, asked a second time", "同样的问题再问一遍的回答", None)
+    gold: str | None = doc(
+        "answers with the passage that holds the answer in the prompt", "提示词中给出含答案段落时的回答", None
+    )
+    format: str | None = doc(
+        "answers with examples that show the form of an answer, and not the answer",
+        "提示词中给出形式示例（不含答案）时的回答",
+        None,
+    )
+    both: str | None = doc("answers with passage and examples", "同时给出段落和示例时的回答", None)
+    rag: str | None = doc("answers of a retrieval system of your own", "自有检索系统的回答", None)
+
+    @property
+    def named(self) -> Mapping[str, str]:
+        """The files given, by arm."""
+        return {name: path for name in type(self).model_fields if (path := getattr(self, name)) is not None}
 
 
 class CostConfig(Block):
@@ -188,6 +224,72 @@ class CostConfig(Block):
     )
     monthly_volume: int = doc("answers a month in production", "上线后每月回答的数量", 10000, ge=1)
     months: float = doc("months that the training cost is spread over", "训练费用分摊的月数", 6, gt=0)
+    machine_month_price: float = doc(
+        "a month of the machine that a model of your own runs on; 0: paid by the second, as above",
+        "自有模型所用机器的月租；0 表示按上面的秒价计费",
+        0.0,
+        ge=0,
+    )
+    upkeep_hours: float = doc(
+        "a person's hours a month for any candidate: reading answers, handling feedback",
+        "任何方案每月都需要的人工小时：抽查回答、处理反馈",
+        0.0,
+        ge=0,
+    )
+    hour_price: float = doc(
+        "price of a person's hour, overheads included", "一个人工小时的价格（含间接成本）", 60.0, ge=0
+    )
+    retrain_months: float | None = doc(
+        "months from one training to the next; trained once when absent",
+        "每隔几个月重新训练；不写则只训练一次",
+        None,
+        gt=0,
+    )
+    retrain_hours: float = doc(
+        "a person's hours for each retraining: new examples, a look at the result",
+        "每次重新训练的人工小时：补充示例、检查结果",
+        8.0,
+        ge=0,
+    )
+    reindex_months: float | None = doc(
+        "months from one indexing of the documents to the next; indexed once when absent",
+        "每隔几个月重建文档索引；不写则只建一次",
+        None,
+        gt=0,
+    )
+    reindex_hours: float = doc(
+        "a person's hours for each indexing: bringing the documents up to date",
+        "每次重建索引的人工小时：更新文档",
+        2.0,
+        ge=0,
+    )
+
+
+def defined(value: Any) -> Any:
+    """Dimensions by name: a list of names stands for names without a definition of their own."""
+    names = [value] if isinstance(value, str) else value
+    return dict.fromkeys(map(str, names), "") if isinstance(names, list) else names
+
+
+class JudgeConfig(Block):
+    """A language model that marks answers. Its marks are shown only once they have been measured against people's."""
+
+    model: Annotated[ModelConfig | None, BeforeValidator(named_model)] = doc(
+        "the judging model, written as one entry of models; no judge when absent",
+        "担任评委的模型，写法同 models 的一项；不写则没有评委",
+        None,
+    )
+    dimensions: Annotated[dict[str, str], BeforeValidator(defined)] = doc(
+        "what is judged: built-in names (professional, specific, practical, correct), or your own as name: definition",
+        "评价方面：内置名称（professional、specific、practical、correct），或自定义（名称: 定义）",
+        {"professional": "", "specific": "", "practical": ""},
+        min_length=1,
+    )
+    scale: Names = doc("the marks that may be given, worst first", "可给的分数，从差到好", ("1", "2", "3", "4", "5"))
+    reference: bool = doc("show the judge the right answer, where there is one", "有标准答案时是否给评委看", True)
+    language: Language | None = doc(
+        "language that the judge is asked in; the task's when absent", "向评委提问所用的语言；不写则与任务相同", None
+    )
 
 
 class Config(Block):
@@ -221,6 +323,12 @@ class Config(Block):
         "limits that a winner must keep", "获胜方案必须满足的限制", ConstraintsConfig()
     )
     cost: CostConfig = doc("prices and volume", "价格和用量", CostConfig())
+    arms: ArmsConfig = doc(
+        "recorded answers for rung diagnose, by arm: JSONL or CSV with id or question, and answer",
+        "供 rung diagnose 使用的已录制回答，按对照组给出：JSONL 或 CSV，含 id 或 question，以及 answer",
+        ArmsConfig(),
+    )
+    judge: JudgeConfig = doc("a language model that marks answers", "给回答打分的语言模型", JudgeConfig())
     settings: Annotated[dict[str, Free], BeforeValidator(resolve)] = doc(
         "a block of settings per method", "各方法自己的设置", {}
     )

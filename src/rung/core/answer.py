@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rung.core.candidate import Candidate, OutputSlot
+from rung.core.candidate import Candidate, OutputSlot, Recipe, ShotsSlot
 from rung.core.evaluation import Answer
 from rung.core.model import Completion, Encoder, Failure, Model, Request
 from rung.core.prompt import render
@@ -41,7 +41,7 @@ class Hit:
 
 
 class Retriever(Protocol):
-    """An opened index. `id` is `<hash>@<version>`."""
+    """An opened index, made as `Retriever(folder=, encoder=)`. `id` is `<hash>@<version>`, and the folder's name the hash."""
 
     id: str
 
@@ -76,19 +76,16 @@ def open_candidate(
         model = find("model", ref.kind).open(ref, adapter=candidate.adapter, folder=folder)
     steps = tuple(_step(step.name, step.arguments) for step in candidate.output.steps)
     opened: dict[str, Retriever] = {}
-    wanted = {
-        "passages": (candidate.retriever.index, candidate.retriever.recipe.encoder) if candidate.retriever else None,
-        "pool": (candidate.shots.index, candidate.shots.encoder)
-        if candidate.shots and candidate.shots.mode == "nearest"
-        else None,
-    }
-    for slot, place in wanted.items():
-        if place:
-            index, name = place
-            part = encoder if encoder is not None and encoder.id.split("@")[0] == name else None
-            if part is None and name:
-                part = create_encoder(name)
-            opened[slot] = create("retriever", "index", folder=indexes / index.split("@")[0], encoder=part)
+    wanted: dict[str, tuple[str, Recipe | ShotsSlot]] = {}
+    if candidate.retriever:
+        wanted["passages"] = (candidate.retriever.index, candidate.retriever.recipe)
+    if candidate.shots and candidate.shots.mode == "nearest":
+        wanted["pool"] = (candidate.shots.index, candidate.shots)
+    for slot, (index, how) in wanted.items():
+        part = encoder if encoder is not None and encoder.id.split("@")[0] == how.encoder else None
+        if part is None and how.encoder:
+            part = create_encoder(how.encoder)
+        opened[slot] = create("retriever", how.kind, folder=indexes / index.split("@")[0], encoder=part)
     return Opened(candidate, model, opened.get("passages"), opened.get("pool"), steps)
 
 
@@ -165,7 +162,7 @@ def choice_logits(scores: NDArray[np.float64], output: OutputSlot) -> NDArray[np
 
 def finish(opened: Opened, example: Example, request: Request, completion: Completion) -> Answer:
     """From what the model said to the answer: choose, post-process, cite."""
-    output = opened.candidate.output
+    output, retriever = opened.candidate.output, opened.candidate.retriever
     text: str = completion.text
     failure = completion.failure
     confidence: float | None = None
@@ -183,13 +180,14 @@ def finish(opened: Opened, example: Example, request: Request, completion: Compl
             text = done
     if failure is None and not text.strip():
         failure = Failure("empty", "the model answered nothing")
+    cites = retriever is None or retriever.cite
     return Answer(
         example=example.id,
         text=text if failure is None else "",
         raw=completion.text if failure or completion.text != text else "",
         failure=failure,
         confidence=confidence,
-        citations=_citations(text, request.passages, output.abstain) if failure is None else (),
+        citations=_citations(text, request.passages, output.abstain) if failure is None and cites else (),
         passages=tuple(passage.id for passage in request.passages),
         shots=tuple(shot.id for shot in request.shots),
         tokens_in=completion.tokens_in,

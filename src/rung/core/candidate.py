@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from pydantic import model_validator
+
 from rung.core.hashing import hash_json
 from rung.core.model import ModelRef
 from rung.core.task import Frozen
@@ -46,6 +48,8 @@ class ShotsSlot(Frozen):
     """`nearest`: the index over the training pool, `<hash>@<version>` under `indexes/`."""
     encoder: str = ""
     fusion: Literal["rrf", "lexical", "dense"] = "dense"
+    kind: str = "index"
+    """`nearest`: registry name of the retriever."""
 
 
 class Recipe(Frozen):
@@ -56,7 +60,14 @@ class Recipe(Frozen):
     encoder: str = ""
     fusion: Literal["rrf", "lexical", "dense"] = "rrf"
     k: int = 3
-    rerank: str = ""
+    kind: str = "index"
+    """Registry name of the retriever."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_rerank(cls, given: Any) -> Any:
+        # Older candidates name a reranker, always "": there never was one.
+        return {name: value for name, value in given.items() if name != "rerank"} if isinstance(given, dict) else given
 
 
 class RetrieverSlot(Frozen):
@@ -64,6 +75,7 @@ class RetrieverSlot(Frozen):
     index: str
     """`<hash>@<version>` under `indexes/`."""
     cite: bool = True
+    """Whether an answer says which of the passages it goes back to."""
 
 
 class AdapterSlot(Frozen):

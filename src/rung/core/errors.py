@@ -51,6 +51,11 @@ class Problem:
         return _fill(catalogue()[self.code].get(f"hint_{language}", ""), self.values)
 
 
+def in_words(reason: str, language: str = "en") -> str:
+    """A blocker or reason as records keep it: a code of the catalogue by its text, a sentence as it is."""
+    return Problem(reason).message(language) if reason in catalogue() else reason
+
+
 class RungError(Exception):
     """Base of every error Rung raises on purpose; carries one or more `Problem`s, reported together."""
 

@@ -1,13 +1,15 @@
 """Comparing answers that other systems have already given: an ordinary run over recorded models, with the same decision.
 
-Right and wrong come from a metric and reference answers, or from a person's verdict in the file (`label`).
+Scores come from metrics and reference answers, from a person's verdicts in the file (`label`), or are there already (`score`).
 """
 
 from __future__ import annotations
 
+import json
+import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,39 +17,55 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.core.candidate import Candidate, OutputSlot, PromptSlot
-from rung.core.errors import DataError, UsageError
+from rung.core.errors import DataError, Problem, UsageError
 from rung.core.evaluation import Answer, Evaluation, EvaluationHeader, Metric, Resources, Row, Score
-from rung.core.hashing import hash_file, hash_json
-from rung.core.model import Failure, ModelRef, WeightsRef
+from rung.core.hashing import hash_json
+from rung.core.model import ModelRef, WeightsRef
 from rung.core.registry import create
-from rung.core.task import Example, OutputSpec, Split, Task
-from rung.data.table import read_table
-from rung.experiment.decide import Contender, Prices, Protocol, decide
+from rung.core.task import Example, Language, OutputSpec, Split, Task
+from rung.experiment.costs import Prices
+from rung.experiment.decide import Contender, Protocol, decide, price
 from rung.experiment.evaluate import summarise
+from rung.experiment.gate import Gate, check_gate, phrase
+from rung.experiment.pairs import pair_tests, parts_of
+from rung.experiment.recordings import (
+    MANY,
+    Columns,
+    Recording,
+    answer_of,
+    example_of,
+    number_in,
+    read_recordings,
+    said,
+    shared_questions,
+)
+from rung.metrics.judge import place
 from rung.store.atomic import run_lock, write_json, write_text
-from rung.store.records import Cell, Outcome, Plan
+from rung.store.comparison import Comparison, PairTest, write_comparison
+from rung.store.records import Cell, Decision, Outcome, Plan, Text
 from rung.store.runs import RunFolder
 
-QUESTION = ("question", "query", "input", "text")
-ANSWER = ("answer", "output", "prediction", "response", "model_answer")
-REFERENCE = ("reference", "references", "gold", "gold_answer", "expected", "label")
+__all__ = ["Columns", "Gate", "Given", "compare_files"]
+
+LEAST = 10
+"""Paired examples below which nothing is compared."""
 
 
-class Judged:
-    """Share of answers that a person judged right; the verdicts are in the file, so nothing is scored anew."""
+class Given:
+    """Scores that are in the file: a person's verdicts or marks, or another program's numbers. Nothing is scored anew."""
 
-    name = "judged"
     better: Literal["higher", "lower"] = "higher"
     needs: frozenset[str] = frozenset()
-    parts: tuple[str, ...] = ("right",)
+    parts: tuple[str, ...] = ("value",)
 
-    def __init__(self, verdicts: Mapping[str, bool]) -> None:
-        self._verdicts = verdicts
+    def __init__(self, name: str, values: Mapping[str, float]) -> None:
+        self.name = name
+        self._values = values
 
     def score(self, examples: Sequence[Example], answers: Sequence[Answer]) -> list[Score]:
         return [
-            Score("scored", float(verdict), {"right": float(verdict)}) if verdict is not None else Score("unscored")
-            for verdict in (self._verdicts.get(example.id) for example in examples)
+            Score("scored", value, {"value": value} if value else {}) if value is not None else Score("unscored")
+            for value in (self._values.get(example.id) for example in examples)
         ]
 
     def aggregate(self, totals: NDArray[np.float64], n: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -56,229 +74,154 @@ class Judged:
         return share
 
 
-@dataclass(frozen=True)
-class Columns:
-    """Which fields of the rows mean what; empty: found by their usual names."""
-
-    id: str = "id"
-    question: str = ""
-    answer: str = ""
-    reference: str = ""
-    label: str = ""
-    """A person's verdict on the answer."""
-    right: str = "correct"
-    """The verdict that means right; any other is wrong."""
-    group: str = ""
-
-
-@dataclass(frozen=True)
-class Recording:
-    """One system's answers."""
-
-    name: str
-    path: Path
-    rows: Mapping[str, Mapping[str, Any]]
-    rejected: int
-
-
 def compare_files(
     files: Sequence[Path],
     *,
     columns: Columns | None = None,
-    metric: str = "exact_match",
+    metric: str | Sequence[str] = (),
+    judged: Sequence[Metric] = (),
     margin: float = 0.02,
-    language: Literal["en", "zh"] = "en",
+    language: Language = "en",
+    gate: Gate | None = None,
     runs: Path = Path("runs"),
 ) -> RunFolder:
-    """Compare recorded answers on the questions that all files share; what only some hold is counted and said.
+    """Compare recorded answers on the same questions; the verdict lies in the run folder as after any run.
 
-    Raises UsageError E1304 for fewer than two files, DataError E2650 where no question is shared, E2651 where a field is
-    missing, E2652 for a question that stands twice in a file.
+    `metric`: registered metrics, the first of which decides unless the file holds labels or scores; exact_match when there
+    is nothing else. `judged`: the dimensions of a licensed judge (`metrics.judge.JudgedDimension`), which stand beside
+    them; one decides where `metric` names it first.
+
+    Raises what `read_recordings` and `shared_questions` raise; DataError E4301 for fewer than ten paired examples, E4303
+    with every label that is not on the scale, E4304 for a score that is no number from 0 to 1, E4308 for a metric that
+    gives a score that is no number; UsageError E4305 for a gate on an unknown baseline, E4306 for a deciding metric where
+    lower is better.
     """
     columns = columns or Columns()
-    if len(files) < 2:
-        raise UsageError("E1304", n=len(files))
-    recordings = [_read(path, columns, name) for path, name in zip(files, _names(files), strict=True)]
-    shared = [key for key in recordings[0].rows if all(key in recording.rows for recording in recordings)]
-    if not shared:
-        raise DataError("E2650", files=", ".join(path.name for path in files))
-    examples = [_example(key, recordings[0].rows[key], columns) for key in shared]
-    task = _task(columns, metric, margin, language)
-    stamp = hash_json([[hash_file(path) for path in files], task.hash, columns.label, columns.right], 8)
+    recordings = read_recordings(files, columns)
+    shared = shared_questions(recordings, common=columns.common)
+    if len(shared) < LEAST:
+        raise DataError("E4301", n=len(shared), least=LEAST)
+    if gate is not None and gate.baseline not in {recording.name for recording in recordings}:
+        raise UsageError("E4305", name=gate.baseline, known=", ".join(recording.name for recording in recordings))
+    examples = [example_of(key, recordings[0]) for key in shared]
+    names = (metric,) if isinstance(metric, str) else tuple(metric)
+    task = _task(columns, names, judged, margin, language)
+    metrics = _metrics(task, examples, columns, judged)
+    evaluations = [_evaluation(recording, examples, task, metrics, columns) for recording in recordings]
+    deciding = _deciding(metrics, recordings[0], task, columns)
+    _check_pairs(evaluations, task.metric)
+    record = (task.hash, columns.label, columns.right, columns.scale, columns.score, columns.by, columns.systems)
+    stamp = hash_json([[recording.sha256 for recording in recordings], record, gate.__dict__ if gate else None], 8)
     run = RunFolder(runs / f"compare-{stamp}")
     with run_lock(run.path):
-        _write(run, recordings, examples, task, columns)
+        _write(run, recordings, examples, task, deciding, evaluations, gate)
     return run
 
 
-def _names(files: Sequence[Path]) -> list[str]:
-    stems = [path.name.removesuffix(".gz").removesuffix(".jsonl").removesuffix(".csv") for path in files]
-    return stems if len(set(stems)) == len(stems) else [path.as_posix() for path in files]
-
-
-def _read(path: Path, columns: Columns, name: str) -> Recording:
-    if not path.is_file():
-        raise UsageError("E1305", path=path)
-    table = read_table(path)
-    for field in (columns.question, columns.answer, columns.reference, columns.label, columns.group):
-        if field and field not in table.columns:
-            raise DataError("E2651", path.name, field=field, known=", ".join(table.columns))
-    rows: dict[str, Mapping[str, Any]] = {}
-    for number, row in enumerate(table.rows, 1):
-        named = row.get(columns.id)
-        key = str(named if _said(named) else _field(row, columns.question, QUESTION, path, number))
-        if key in rows:
-            raise DataError("E2652", f"{path.name}:{number}", key=key[:80])
-        rows[key] = row
-    return Recording(name, path, rows, len(table.rejects))
-
-
-def _said(value: Any) -> bool:
-    """0 and False are values; nothing and blank text are not."""
-    return value is not None and str(value).strip() != ""
-
-
-def _field(row: Mapping[str, Any], named: str, usual: Sequence[str], path: Path, number: int) -> Any:
-    for name in (named,) if named else usual:
-        if _said(row.get(name)):
-            return row[name]
-    raise DataError("E2651", f"{path.name}:{number}", field=named or " / ".join(usual), known=", ".join(map(str, row)))
-
-
-def _example(key: str, row: Mapping[str, Any], columns: Columns) -> Example:
-    question = next(
-        (str(row[name]) for name in ((columns.question,) if columns.question else QUESTION) if row.get(name)), key
-    )
-    names = (columns.reference,) if columns.reference else REFERENCE
-    found = next((row[name] for name in names if _said(row.get(name)) and name != columns.label), None)
-    references = tuple(map(str, found)) if isinstance(found, list) else (str(found),) if found is not None else ()
-    group = str(row[columns.group]) if columns.group and _said(row.get(columns.group)) else ""
-    return Example(key, {"question": question}, references, group)
-
-
-def _task(columns: Columns, metric: str, margin: float, language: Literal["en", "zh"]) -> Task:
+def _task(columns: Columns, names: Sequence[str], judged: Sequence[Metric], margin: float, language: Language) -> Task:
+    given = "score" if columns.score else ""
+    if columns.label:
+        given = "marks" if columns.scale and columns.right not in columns.scale else "judged"
+    metrics = ((given,) if given else ()) + tuple(names)
+    metrics = metrics or ("exact_match",)
+    metrics += tuple(metric.name for metric in judged if metric.name not in metrics)
     return Task(
         name="compare",
         instruction="",
         inputs=("question",),
         output=OutputSpec(kind="text"),
-        metrics=("judged",) if columns.label else (metric,),
+        metrics=metrics,
         language=language,
         margin=margin,
     )
 
 
-def _write(
-    run: RunFolder, recordings: Sequence[Recording], examples: Sequence[Example], task: Task, columns: Columns
-) -> None:
-    split = Split(name="test", ids=tuple(e.id for e in examples), hash=hash_json([e.hash for e in examples]))
-    write_text(run.path / "examples.jsonl", "".join(_line(example) for example in examples))
-    run.write_splits(
-        {"schema_version": 1, "official": True, "seed": 0, "splits": {"test": split.model_dump(mode="json")}}
-    )
-    cells, contenders = [], []
-    metric: Metric | None = None
-    for recording in recordings:
-        metric = _metric(recording, task, columns)
-        candidate = _candidate(recording)
-        write_json(
-            run.candidate_folder(candidate.id) / "candidate.json",
-            {"id": candidate.id, **candidate.model_dump(mode="json")},
-        )
-        cell = Cell(method="recorded", model=recording.name, rank=0)
-        cells.append(cell)
-        outcome = Outcome(cell=cell, status="done", candidate=candidate.id)
-        run.write_outcome(outcome)
-        evaluation = _evaluation(recording, candidate, examples, split, metric, columns)
-        run.write_evaluation(evaluation)
-        contenders.append(Contender(outcome, evaluation))
-    assert metric is not None
-    run.write_plan(Plan(mode="compare", cells=tuple(cells), splits={"test": len(examples)}))
-    run.write_run(
-        {
-            "id": run.path.name,
-            "name": "compare",
-            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "command": "rung compare " + " ".join(recording.path.name for recording in recordings),
-            "seed": 0,
-            "currency": "USD",
-            "task": task.model_dump(mode="json"),
-            "data": {
-                "n": {"test": len(examples)},
-                "rejected": sum(recording.rejected for recording in recordings),
-                "only_in_some": {r.name: len(r.rows) - len(examples) for r in recordings},
-            },
-            "finished": True,
-        }
-    )
-    run.write_decision(decide(contenders, Protocol(task=task, metric=metric, prices=Prices())))
+def _metrics(task: Task, examples: Sequence[Example], columns: Columns, judged: Sequence[Metric]) -> dict[str, Metric]:
+    """Every metric but the one that is read from the file."""
+    ready = {metric.name: metric for metric in judged}
+    first = 1 if columns.label or columns.score else 0
+    for name in task.metrics[first:]:
+        if name not in ready:
+            ready[name] = _made(name, task, examples)
+    return ready
 
 
-def _line(example: Example) -> str:
-    import json
+def _made(name: str, task: Task, examples: Sequence[Example]) -> Metric:
+    try:
+        made: Metric = create("metric", name, task=task)
+    except DataError as error:
+        if error.code != "E2503":
+            raise
+        # A metric over labels: those of the references.
+        labels = tuple(sorted({reference for example in examples for reference in example.references}))
+        with_labels = task.model_copy(update={"output": OutputSpec(kind="label", labels=labels)})
+        made = create("metric", name, task=with_labels)
+    return made
 
-    record = {
-        "id": example.id,
-        "split": "test",
-        "inputs": dict(example.inputs),
-        "references": list(example.references),
-        "group": example.group,
-        "documents": [],
-    }
-    return json.dumps(record, ensure_ascii=False) + "\n"
+
+def _deciding(metrics: Mapping[str, Metric], recording: Recording, task: Task, columns: Columns) -> Metric:
+    metric = metrics.get(task.metric) or _given(recording, task.metric)
+    if metric.better == "lower":
+        raise UsageError("E4306", metric=metric.name)
+    return metric
 
 
-def _metric(recording: Recording, task: Task, columns: Columns) -> Metric:
-    if not columns.label:
-        found: Metric = create("metric", task.metric, task=task)
-        return found
-    verdicts = {
-        key: str(row[columns.label]).strip().casefold() == columns.right.casefold()
+def _given(recording: Recording, name: str) -> Given:
+    """The scores of a file. Raises DataError with every label or number that cannot be one."""
+    columns = recording.columns
+    if columns.score:
+        rows = [key for key, row in recording.rows.items() if said(row.values.get(columns.score))]
+        return Given(name, {key: number_in(key, recording, columns.score, most=1.0) for key in rows})
+    labels = {
+        key: str(row.values[columns.label]).strip()
         for key, row in recording.rows.items()
-        if _said(row.get(columns.label))
+        if said(row.values.get(columns.label))
     }
-    if not verdicts:
-        known = ", ".join(map(str, next(iter(recording.rows.values()))))
+    if not labels:
+        known = ", ".join(map(str, next(iter(recording.rows.values())).values))
         raise DataError("E2651", recording.path.name, field=columns.label, known=known)
-    return Judged(verdicts)
-
-
-def _candidate(recording: Recording) -> Candidate:
-    weights = WeightsRef(path=recording.path.name, sha256=hash_file(recording.path))
-    return Candidate(
-        method="recorded",
-        model=ModelRef(kind="recorded", id=recording.name, engine="recorded", weights=weights),
-        prompt=PromptSlot(instruction="", layout="bare", fields=("question",)),
-        output=OutputSlot(),
-    )
+    scale = {mark.casefold(): mark for mark in columns.scale}
+    wrong = [key for key, label in labels.items() if scale and label.casefold() not in scale]
+    if wrong:
+        values = {"scale": ", ".join(columns.scale), "n": len(wrong)}
+        problems = [Problem("E4303", recording.where(key), {"value": labels[key][:40], **values}) for key in wrong]
+        raise DataError("E4303", problems=problems[:MANY])
+    if name == "marks":
+        return Given(name, {key: place(scale[label.casefold()], columns.scale) for key, label in labels.items()})
+    right = columns.right.casefold()
+    return Given(name, {key: float(label.casefold() == right) for key, label in labels.items()})
 
 
 def _evaluation(
-    recording: Recording,
-    candidate: Candidate,
-    examples: Sequence[Example],
-    split: Split,
-    metric: Metric,
-    columns: Columns,
+    recording: Recording, examples: Sequence[Example], task: Task, metrics: Mapping[str, Metric], columns: Columns
 ) -> Evaluation:
-    answers = [_answer(example, recording.rows[example.id], recording, columns) for example in examples]
-    scores = metric.score(examples, answers)
+    answers = [answer_of(example.id, recording) for example in examples]
+    used = [metrics.get(name) or _given(recording, name) for name in task.metrics]
+    scores = {metric.name: metric.score(examples, answers) for metric in used}
+    for name, found in scores.items():
+        bad = [
+            example.id
+            for example, score in zip(examples, found, strict=True)
+            if not all(map(math.isfinite, (score.value, *score.parts.values())))
+        ]
+        if bad:
+            raise DataError("E4308", recording.name, metric=name, n=len(bad), first=bad[0][:80])
     rows = tuple(
-        Row(answer, {metric.name: score}, example.group)
-        for example, answer, score in zip(examples, answers, scores, strict=True)
+        Row(answer, {name: scores[name][i] for name in scores}, example.group)
+        for i, (example, answer) in enumerate(zip(examples, answers, strict=True))
     )
     return Evaluation(
         header=EvaluationHeader(
-            candidate=candidate.id,
+            candidate=_candidate(recording).id,
             method="recorded",
             model=recording.name,
             split="test",
-            split_hash=split.hash,
+            split_hash=_split(examples).hash,
             n=len(rows),
-            metrics=(metric.name,),
+            metrics=tuple(scores),
         ),
         rows=rows,
-        summaries={metric.name: summarise(metric, rows)},
+        summaries={metric.name: summarise(metric, rows) for metric in used},
         resources=Resources(
             money=sum(answer.money for answer in answers),
             tokens_in=sum(answer.tokens_in for answer in answers),
@@ -287,19 +230,132 @@ def _evaluation(
     )
 
 
-def _answer(example: Example, row: Mapping[str, Any], recording: Recording, columns: Columns) -> Answer:
-    names = (columns.answer,) if columns.answer else ANSWER
-    text = next((str(row[name]) for name in names if row.get(name) is not None), "")
-    failure = None
-    if row.get("failure"):
-        failure = Failure("error", str(row["failure"]))
-    elif not text and not columns.label:
-        failure = Failure("empty", "no answer is recorded")
-    return Answer(
-        example=example.id,
-        text=text,
-        failure=failure,
-        money=float(row.get("money") or 0.0),
-        tokens_in=int(row.get("tokens_in") or 0),
-        tokens_out=int(row.get("tokens_out") or 0),
+def _check_pairs(evaluations: Sequence[Evaluation], metric: str) -> None:
+    """Raises DataError E4301 where some pair of systems shares fewer than ten scored examples."""
+    scored = [
+        np.array([row.scores[metric].status == "scored" for row in evaluation.rows]) for evaluation in evaluations
+    ]
+    fewest = min(int((a & b).sum()) for a, b in combinations(scored, 2))
+    if fewest < LEAST:
+        raise DataError("E4301", n=fewest, least=LEAST)
+
+
+def _split(examples: Sequence[Example]) -> Split:
+    return Split(name="test", ids=tuple(e.id for e in examples), hash=hash_json([e.hash for e in examples]))
+
+
+def _candidate(recording: Recording) -> Candidate:
+    weights = WeightsRef(path=recording.path.name, sha256=recording.sha256)
+    return Candidate(
+        method="recorded",
+        model=ModelRef(kind="recorded", id=recording.name, engine="recorded", weights=weights),
+        prompt=PromptSlot(instruction="", layout="bare", fields=("question",)),
+        output=OutputSlot(),
     )
+
+
+def _write(
+    run: RunFolder,
+    recordings: Sequence[Recording],
+    examples: Sequence[Example],
+    task: Task,
+    metric: Metric,
+    evaluations: Sequence[Evaluation],
+    gate: Gate | None,
+) -> None:
+    split = _split(examples)
+    write_text(run.path / "examples.jsonl", "".join(_line(example) for example in examples))
+    run.write_splits(
+        {"schema_version": 1, "official": True, "seed": 0, "splits": {"test": split.model_dump(mode="json")}}
+    )
+    contenders = []
+    for recording, evaluation in zip(recordings, evaluations, strict=True):
+        candidate = _candidate(recording)
+        write_json(
+            run.candidate_folder(candidate.id) / "candidate.json",
+            {"id": candidate.id, **candidate.model_dump(mode="json")},
+        )
+        cell = Cell(method="recorded", model=recording.name, rank=0)
+        outcome = Outcome(cell=cell, status="done", candidate=candidate.id)
+        run.write_outcome(outcome)
+        run.write_evaluation(evaluation)
+        contenders.append(Contender(outcome, evaluation))
+    cells = tuple(contender.outcome.cell for contender in contenders)
+    run.write_plan(Plan(mode="compare", cells=cells, splits={"test": len(examples)}))
+    rejected = sum({recording.path: recording.rejected for recording in recordings}.values())
+    left = {recording.name: len(recording.rows) - len(examples) for recording in recordings}
+    run.write_run(
+        {
+            "id": run.path.name,
+            "name": "compare",
+            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "command": "rung compare " + " ".join(dict.fromkeys(recording.path.name for recording in recordings)),
+            "seed": 0,
+            "currency": "USD",
+            "task": task.model_dump(mode="json"),
+            "data": {"n": {"test": len(examples)}, "rejected": rejected, "only_in_some": left},
+            "finished": True,
+        }
+    )
+    run.write_costs(price(contenders, Prices()))
+    decision = decide(contenders, Protocol(task=task, metric=metric, prices=Prices()))
+    identical = _identical(evaluations, metric)
+    notes = _notes(len(examples), sum(left.values()), rejected)
+    if identical:
+        same = phrase("note.identical", n=f"{len(examples):,}")
+        notes = (same, *notes)
+        decision = _saying(decision, same)
+    limit = task.constraints.max_failure_share
+    checked = (
+        check_gate(gate, evaluations, metric, margin=task.margin, max_failure_share=limit) if gate is not None else None
+    )
+    pairs = pair_tests(evaluations, metric)
+    write_comparison(
+        run.path,
+        Comparison(metric=metric.name, pairs=pairs, identical=identical, gate=checked, notes=notes),
+    )
+    run.write_decision(_with_p_values(decision, pairs))
+
+
+def _notes(n: int, left: int, rejected: int) -> tuple[Text, ...]:
+    found = []
+    if left:
+        found.append(phrase("note.common", n=f"{n:,}", left=f"{left:,}"))
+    if rejected:
+        found.append(phrase("note.rejected", n=f"{rejected:,}"))
+    return tuple(found)
+
+
+def _saying(decision: Decision, text: Text) -> Decision:
+    reason = decision.reason
+    return decision.model_copy(update={"reason": Text(en=f"{reason.en} {text.en}", zh=reason.zh + text.zh)})
+
+
+def _identical(evaluations: Sequence[Evaluation], metric: Metric) -> bool:
+    parts = np.stack([parts_of(evaluation, metric) for evaluation in evaluations], axis=1)
+    return bool(np.array_equal(parts, np.broadcast_to(parts[:, :1], parts.shape), equal_nan=True))
+
+
+def _with_p_values(decision: Decision, tests: Sequence[PairTest]) -> Decision:
+    """The decision's pairs with the uncorrected p value of McNemar's test, where it was made and they had none."""
+    names = {standing.candidate: standing.model for standing in decision.standings}
+    found = {frozenset((test.first, test.second)): test.p_value for test in tests if test.test == "mcnemar"}
+    pairs = tuple(
+        pair
+        if pair.p_value is not None
+        else pair.model_copy(update={"p_value": found.get(frozenset((names[pair.candidate], names[pair.other])))})
+        for pair in decision.pairs
+    )
+    return decision.model_copy(update={"pairs": pairs})
+
+
+def _line(example: Example) -> str:
+    record: dict[str, Any] = {
+        "id": example.id,
+        "split": "test",
+        "inputs": dict(example.inputs),
+        "references": list(example.references),
+        "group": example.group,
+        "documents": [],
+    }
+    return json.dumps(record, ensure_ascii=False) + "\n"

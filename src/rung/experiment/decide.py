@@ -15,42 +15,23 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from rung.core.candidate import Candidate
 from rung.core.evaluation import Evaluation, Metric, parts_matrix
 from rung.core.hashing import seed_from
 from rung.core.task import Task
+from rung.experiment.costs import Demand, Priced, Prices, cost_per_1000, cost_record, demand_of
 from rung.experiment.evaluate import number
-from rung.experiment.wording import why, would_change
+from rung.experiment.wording import method_name, why, would_change
 from rung.stats.bootstrap import DRAWS, Draws, resample
 from rung.stats.paired import PairwiseBounds, compare, lower_bounds, mcnemar
 from rung.stats.power import examples_needed, paired_variance, smallest_gap
-from rung.store.records import Check, Decision, Interval, Outcome, Pair, Spend, Standing, Text
+from rung.store.costs import Costs
+from rung.store.records import Check, Decision, Interval, Outcome, Pair, Standing, Text
 
 ALPHA = 0.05
 RIGHT_OR_WRONG = {"accuracy", "exact_match"}
 """Metrics for which McNemar's test is meaningful."""
 Verdict = Literal["winner", "tie", "unresolved", "target_not_met", "nothing_to_compare"]
-
-
-@dataclass(frozen=True)
-class Prices:
-    """What a second costs, and the volume that training is spread over."""
-
-    currency: str = "USD"
-    cpu_second: float = 0.0
-    gpu_second: float = 0.0
-    monthly_volume: int = 10_000
-    months: float = 6.0
-
-    def of(self, spend: Spend) -> float:
-        return spend.cpu_seconds * self.cpu_second + spend.gpu_seconds * self.gpu_second + spend.money
-
-    def serving_per_1000(self, evaluation: Evaluation) -> float:
-        used = evaluation.resources
-        spend = Spend(cpu_seconds=used.cpu_seconds, gpu_seconds=used.gpu_seconds, money=used.money)
-        return 1000.0 * self.of(spend) / max(1, evaluation.header.n)
-
-    def training_per_1000(self, spend: Spend) -> float:
-        return 1000.0 * self.of(spend) / (self.months * self.monthly_volume)
 
 
 @dataclass(frozen=True)
@@ -60,6 +41,13 @@ class Contender:
     outcome: Outcome
     test: Evaluation
     dev: Evaluation | None = None
+    candidate: Candidate | None = None
+    """Its record; without it no upkeep or machine of its own is priced."""
+    stability: float | None = None
+    """Agreement of its answers when dev questions are asked otherwise; None where it was not measured."""
+
+    def demand(self, prices: Prices) -> Demand:
+        return demand_of(prices, self.outcome.spent, self.test, self.candidate)
 
 
 @dataclass(frozen=True)
@@ -72,6 +60,7 @@ class Protocol:
     mode: Literal["compare", "climb"] = "compare"
     planned: int = 1
     """Rungs that may be opened on test: climb mode splits alpha over them."""
+    min_stability: float | None = None
     seed: int = 0
 
 
@@ -112,6 +101,7 @@ def decide(contenders: Sequence[Contender], protocol: Protocol) -> Decision:
         n=contenders[0].test.header.n,
         groups=int(np.nanmax(drawn.units)),
         currency=protocol.prices.currency,
+        upkeep=protocol.prices.upkeep.priced,
         standings=tuple(standings),
         pairs=_pairs(contenders, standings, bounds, protocol),
         reason=Text(en="", zh=""),
@@ -141,7 +131,21 @@ def _nothing(protocol: Protocol) -> Decision:
 
 
 def _cost(contender: Contender, prices: Prices) -> float:
-    return prices.serving_per_1000(contender.test) + prices.training_per_1000(contender.outcome.spent)
+    return cost_per_1000(prices, contender.demand(prices))
+
+
+def price(contenders: Sequence[Contender], prices: Prices) -> Costs:
+    """What every candidate costs a month, whatever the decision made of it."""
+    several = len({c.outcome.cell.model for c in contenders} - {"-"}) > 1
+    found = []
+    for contender in contenders:
+        cell, name = contender.outcome.cell, method_name(contender.outcome.cell.method)
+        if cell.method == "recorded":
+            name = Text(en=cell.model, zh=cell.model)
+        elif several and cell.model != "-":
+            name = Text(en=f"{name.en} ({cell.model})", zh=f"{name.zh}（{cell.model}）")
+        found.append(Priced(contender.outcome.candidate, cell.method, cell.model, contender.demand(prices), name))
+    return cost_record(found, prices)
 
 
 def _draw(contenders: Sequence[Contender], protocol: Protocol) -> Draws:
@@ -182,6 +186,11 @@ def _standing(contender: Contender, protocol: Protocol, floor: float) -> Standin
         checks.append(_check("max_latency_p95", limits.max_latency_p95, used.latency_p95))
     if limits.max_memory_gib is not None:
         checks.append(_check("max_memory_gib", limits.max_memory_gib, used.peak_memory_gib))
+    if protocol.min_stability is not None:
+        # The point estimate: like latency and memory, stability is a limit, and no evidence of which is better.
+        least, stable = protocol.min_stability, contender.stability
+        ok = stable is not None and stable >= least
+        checks.append(Check(name="min_stability", limit=least, value=stable, ok=ok))
     dev = contender.dev.summaries[metric.name].value if contender.dev else None
     meets = None if task.target is None else bool(floor >= task.target)
     return Standing(

@@ -47,6 +47,8 @@ class Question:
     opened: Opened
     split: Split
     examples: Sequence[Example]
+    copied: frozenset[str] = frozenset()
+    """Examples whose text the candidate may have been made from; the scores are given with and without them."""
 
 
 def evaluate(
@@ -92,6 +94,7 @@ def evaluate(
         rows=rows,
         summaries={metric.name: summarise(metric, rows) for metric in metrics},
         resources=_resources(question, lines, rows, memory),
+        extra=_without_copies(question, metrics, rows),
     )
     run.write_evaluation(evaluation)
     path.unlink(missing_ok=True)
@@ -143,6 +146,15 @@ def summarise(metric: Metric, rows: Sequence[Row]) -> Summary:
         n=len(rows),
         **{status: _count(scores, status) for status in ("scored", "failed", "unscored")},
     )
+
+
+def _without_copies(question: Question, metrics: Sequence[Metric], rows: Sequence[Row]) -> dict[str, Any]:
+    """The summaries once more, less the copied examples; nothing where there are none."""
+    kept = [row for row in rows if row.answer.example not in question.copied]
+    if len(kept) == len(rows):
+        return {}
+    summaries = {metric.name: summarise(metric, kept).model_dump(mode="json") for metric in metrics} if kept else {}
+    return {"without_copies": {"copies": len(rows) - len(kept), "summaries": summaries}}
 
 
 def _count(scores: Sequence[Score], status: str) -> int:

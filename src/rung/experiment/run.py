@@ -2,87 +2,40 @@
 
 from __future__ import annotations
 
-import errno
-import shutil
-import sys
 import time
-import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from rung.core.answer import Opened, open_candidate
-from rung.core.candidate import Candidate
-from rung.core.errors import BackendError, DataError, InterruptedRun, RungError, UsageError, WriteError
-from rung.core.evaluation import Evaluation, Metric
+from rung.core.errors import InterruptedRun, UsageError
+from rung.core.evaluation import Evaluation
 from rung.core.hashing import hash_json
-from rung.core.method import Budget, Progress, Silent
+from rung.core.method import Progress
 from rung.core.registry import create
 from rung.core.task import Example, Split, SplitName
-from rung.experiment.decide import Contender, Prices, decide
+from rung.experiment.adapt import adapt
+from rung.experiment.costs import prices_of
+from rung.experiment.decide import Contender, decide, price
 from rung.experiment.decide import Protocol as DecisionProtocol
 from rung.experiment.evaluate import Question, evaluate
+from rung.experiment.headroom import best_on_dev
 from rung.experiment.journal import FileJournal
+from rung.experiment.limits import UNCHANGED, Limits
 from rung.experiment.machine import machine, shown, versions
 from rung.experiment.meter import PeakMemory, Stopwatch
-from rung.experiment.plan import Bench, fit_data, is_trained, make_plan, method_named, open_bench
+from rung.experiment.plan import make_plan, open_bench
+from rung.experiment.session import Session, Unwatched, Watcher
 from rung.experiment.setup import Prepared, prepare
+from rung.experiment.stability import Measured, light_stability
 from rung.methods.slots import encoder_named, seeded_sample
-from rung.store.atomic import run_lock, write_json, write_text
-from rung.store.records import Cell, Decision, Outcome, Plan, Spend
+from rung.store.atomic import run_lock, write_text
+from rung.store.records import Cell, Decision, Outcome, Plan
 from rung.store.runs import RunFolder
 
 _SPLITS: tuple[SplitName, ...] = ("dev", "test")
 DEV_QUESTIONS = {"label": 150, "text": 32, "json": 32}
-_PLAIN_SHARES = 2.0
-"""Even shares of the time left that a rung without training may take: it needs fewer, and what it leaves goes to training."""
-_RESERVE = 1.3
-"""How much longer than the slowest evaluation so far the coming ones are taken to last."""
-
-
-class Watcher(Protocol):
-    """What a run tells while it works."""
-
-    def planned(self, plan: Plan, run: RunFolder) -> None: ...
-    def started(self, cell: Cell) -> Progress: ...
-    def finished(self, outcome: Outcome, test: Evaluation | None) -> None: ...
-
-
-class Unwatched:
-    """Nobody looks."""
-
-    def planned(self, plan: Plan, run: RunFolder) -> None:
-        return None
-
-    def started(self, cell: Cell) -> Progress:
-        return Silent()
-
-    def finished(self, outcome: Outcome, test: Evaluation | None) -> None:
-        return None
-
-
-@dataclass
-class Session:
-    """One process working on one run."""
-
-    task_file: Path
-    prepared: Prepared
-    run: RunFolder
-    bench: Bench
-    metrics: Sequence[Metric]
-    watcher: Watcher
-    memory: PeakMemory
-    mode: Literal["compare", "climb"]
-    watch: Stopwatch = field(default_factory=Stopwatch)
-    spent_before: float = 0.0
-    slowest: float = 0.0
-    """Seconds of the slowest evaluation pair (dev and test) so far."""
-
-    @property
-    def left(self) -> float | None:
-        minutes = self.prepared.config.budget.minutes
-        return None if minutes is None else 60.0 * minutes - self.spent_before - self.watch.seconds
 
 
 def run_folder(prepared: Prepared, runs: Path | None = None, run_id: str | None = None) -> RunFolder:
@@ -101,18 +54,21 @@ def run_task(
     runs: Path | None = None,
     run_id: str | None = None,
     compare_all: bool = False,
+    limits: Limits = UNCHANGED,
     watcher: Watcher | None = None,
 ) -> RunFolder:
     """Run the whole ladder of a task and decide.
 
+    `limits` take the place of task.yaml's budget for this call, and leave the run the same one.
+
     With a target and without `compare_all`, climb: stop at the first rung that is shown to reach it. Raises UsageError and
     DataError before anything is spent; InterruptedRun E4001 when stopped, E4002 when another process holds the run.
     """
-    prepared = prepare(task_file)
+    prepared = limits.applied(prepare(task_file))
     run = run_folder(prepared, runs, run_id)
     with run_lock(run.path), PeakMemory().watching() as memory:
         _check_same(run, prepared)
-        session = _start(task_file, prepared, run, memory, watcher or Unwatched(), compare_all)
+        session = _start(task_file, prepared, run, memory, watcher or Unwatched(), compare_all, limits)
         try:
             _climb_or_compare(session)
         except KeyboardInterrupt as error:
@@ -128,7 +84,13 @@ def _check_same(run: RunFolder, prepared: Prepared) -> None:
 
 
 def _start(
-    task_file: Path, prepared: Prepared, run: RunFolder, memory: PeakMemory, watcher: Watcher, compare_all: bool
+    task_file: Path,
+    prepared: Prepared,
+    run: RunFolder,
+    memory: PeakMemory,
+    watcher: Watcher,
+    compare_all: bool,
+    limits: Limits,
 ) -> Session:
     bench = open_bench(prepared, run.path / "answers.sqlite")
     mode: Literal["compare", "climb"] = "climb" if prepared.task.target is not None and not compare_all else "compare"
@@ -136,7 +98,7 @@ def _start(
     metrics = [create("metric", name, task=prepared.task) for name in prepared.task.metrics]
     first = not (run.path / "run.yaml").is_file()
     before = 0.0 if first else float(run.read_run().get("wall_seconds", 0.0))
-    session = Session(task_file, prepared, run, bench, metrics, watcher, memory, mode, spent_before=before)
+    session = Session(task_file, prepared, run, bench, metrics, watcher, memory, mode, limits, spent_before=before)
     if first:
         write_text(
             run.path / "examples.jsonl",
@@ -199,6 +161,7 @@ def _keep_record(session: Session) -> None:
         "machine": machine(),
         "task": prepared.task.model_dump(mode="json"),
         "config": prepared.config.model_dump(mode="json"),
+        "limits": {name: value for name, value in asdict(session.limits).items() if value is not None},
     }
     run.write_run(record)
 
@@ -212,10 +175,10 @@ def _climb_or_compare(session: Session) -> None:
         if cell.blockers:
             outcome = outcome or _keep(session, Outcome(cell=cell, status="blocked"), None)
             continue
-        settled = {"done", "skipped"} if session.mode == "climb" else {"done"}
-        if outcome is None or outcome.status not in settled:
+        if outcome is None or not _settled(session, outcome):
             progress = session.watcher.started(cell)
-            outcome = _adapt(session, cell, list(plan.cells[number:]), progress)
+            best = best_on_dev(session.metrics[0], contenders)
+            outcome = adapt(session, cell, list(plan.cells[number:]), progress, best)
             if outcome.status != "done":
                 _keep(session, outcome, None)
                 continue
@@ -233,7 +196,15 @@ def _climb_or_compare(session: Session) -> None:
                 _skip_rest(session, plan.cells[number + 1 :])
                 break
     session.bench.release()
+    session.run.write_costs(price(contenders, prices_of(session.prepared.config.cost)))
     session.run.write_decision(_decide(session, contenders, plan))
+
+
+def _settled(session: Session, outcome: Outcome) -> bool:
+    """Whether a cell needs no more work: what a climb skipped is opened in compare mode, and without probes what they skipped."""
+    if outcome.status == "skipped" and "headroom" in outcome.notes:
+        return session.prepared.config.budget.probe
+    return outcome.status == "done" or (outcome.status == "skipped" and session.mode == "climb")
 
 
 def _skip_rest(session: Session, cells: Sequence[Cell]) -> None:
@@ -246,80 +217,6 @@ def _keep(session: Session, outcome: Outcome, test: Evaluation | None) -> Outcom
     session.run.write_outcome(outcome)
     session.watcher.finished(outcome, test)
     return outcome
-
-
-def _adapt(session: Session, cell: Cell, coming: Sequence[Cell], progress: Progress) -> Outcome:
-    """Let a method make its candidate, in a working folder that becomes the candidate's own when it is complete."""
-    run, method = session.run, method_named(cell.method)
-    working = run.working_folder(cell)
-    working.mkdir(parents=True, exist_ok=True)
-    journal = FileJournal(working)
-    budget = Budget(journal=journal, seconds=_share(session, cell, coming), progress=progress)
-    fit = fit_data(session.prepared, run.path, working, cell.method)
-    watch = Stopwatch()
-    before = [float(journal.notes.get(f"spent_{what}", 0.0)) for what in ("seconds", "cpu", "money")]
-    paid = session.bench.purse.spent
-    session.memory.restart()
-    try:
-        candidate = method.adapt(fit, session.bench.of(cell), budget)
-    except (DataError, UsageError) as error:
-        return Outcome(cell=cell, status="failed", reason=str(error), spent=watch.spend())
-    except BackendError as error:
-        # A backend that is gone stops the run, which resumes; a training process that died costs only its own rung.
-        if error.code != "E3020":
-            raise
-        return Outcome(cell=cell, status="failed", reason=str(error), spent=watch.spend())
-    except RungError:
-        raise
-    except OSError as error:
-        code = "E5002" if error.errno in {errno.ENOSPC, errno.EDQUOT} else "E5001"
-        raise WriteError(code, path=error.filename or working, reason=error.strerror or str(error)) from error
-    except Exception as error:
-        (working / "error.log").write_text(traceback.format_exc(), "utf-8")
-        print(traceback.format_exc(), file=sys.stderr)
-        return Outcome(cell=cell, status="failed", reason=f"{type(error).__name__}: {error}", spent=watch.spend())
-    finally:
-        journal.note("spent_seconds", before[0] + watch.seconds)
-        journal.note("spent_cpu", before[1] + watch.cpu)
-        journal.note("spent_money", before[2] + session.bench.purse.spent - paid)
-    on_gpu = "cuda" in session.bench.of(cell).ref.engine
-    spent = Spend(
-        seconds=before[0] + watch.seconds,
-        cpu_seconds=before[1] + watch.cpu,
-        gpu_seconds=before[0] + watch.seconds if on_gpu else 0.0,
-        money=before[2] + session.bench.purse.spent - paid,
-        memory_gib=session.memory.stretch_gib,
-    )
-    _publish(run, working, candidate)
-    notes = {key: value for key, value in journal.notes.items() if not key.startswith("spent_")}
-    outcome = Outcome(
-        cell=cell, status="done", candidate=candidate.id, spent=spent, trials=journal.records(), notes=notes
-    )
-    run.write_outcome(outcome)
-    return outcome
-
-
-def _share(session: Session, cell: Cell, coming: Sequence[Cell]) -> float | None:
-    """Seconds for one rung: what is left, less the evaluations to come, split evenly over the trained rungs still to come.
-
-    A rung without training stops trying settings after two even shares among all the rungs to come.
-    """
-    left = session.left
-    if left is None:
-        return None
-    able = [c for c in coming if not c.blockers]
-    trained = [c for c in able if is_trained(method_named(c.method))]
-    reserve = _RESERVE * session.slowest * len(able)
-    among = len(trained) if is_trained(method_named(cell.method)) else len(able) / _PLAIN_SHARES
-    return max(10.0, (left - reserve) / max(1, among))
-
-
-def _publish(run: RunFolder, working: Path, candidate: Candidate) -> None:
-    """candidate.json goes last, then the folder gets its name."""
-    target = run.candidate_folder(candidate.id)
-    write_json(working / "candidate.json", {"id": candidate.id, **candidate.model_dump(mode="json")})
-    shutil.rmtree(target, ignore_errors=True)
-    working.rename(target)
 
 
 def _open(session: Session, outcome: Outcome) -> Opened:
@@ -350,10 +247,26 @@ def _evaluate(session: Session, outcome: Outcome, progress: Progress) -> Contend
         if split == "test" and session.mode == "climb" and not _promises(session, found["dev"]):
             return None
         opened = opened or _open(session, outcome)
-        question = Question(outcome.candidate, outcome.cell.method, opened, frozen, examples)
+        copied = session.prepared.copied if split == "test" else frozenset[str]()
+        question = Question(outcome.candidate, outcome.cell.method, opened, frozen, examples, copied)
         found[split] = evaluate(session.run, question, session.metrics, progress=progress, memory=session.memory)
     session.slowest = max(session.slowest, watch.seconds)
-    return Contender(outcome, found["test"], found["dev"])
+    stability = _stability(session, outcome, opened, progress)
+    candidate = session.run.read_candidate(outcome.candidate)
+    return Contender(outcome, found["test"], found["dev"], candidate, stability)
+
+
+def _stability(session: Session, outcome: Outcome, opened: Opened | None, progress: Progress) -> float | None:
+    """Measured only where the verdict has a limit on it, and once for each candidate."""
+    prepared = session.prepared
+    if prepared.config.constraints.min_stability is None:
+        return None
+    metric, seed = session.metrics[0], prepared.config.data.seed
+    subject = Measured(session.run, outcome.candidate, outcome.cell.method, prepared.task, metric, seed)
+    found = light_stability(
+        subject, lambda: opened or _open(session, outcome), prepared.examples["dev"], progress=progress
+    )
+    return found.agreement.point if found else None
 
 
 def _questions(prepared: Prepared, split: SplitName) -> tuple[Split, tuple[Example, ...]]:
@@ -374,14 +287,13 @@ def _promises(session: Session, dev: Evaluation) -> bool:
 
 
 def _decide(session: Session, contenders: Sequence[Contender], plan: Plan) -> Decision:
-    cost = session.prepared.config.cost
-    prices = Prices(cost.currency, cost.cpu_second_price, cost.gpu_second_price, cost.monthly_volume, cost.months)
     protocol = DecisionProtocol(
         task=session.prepared.task,
         metric=session.metrics[0],
-        prices=prices,
+        prices=prices_of(session.prepared.config.cost),
         mode=session.mode,
         planned=sum(not cell.blockers for cell in plan.cells),
         seed=session.prepared.config.data.seed,
+        min_stability=session.prepared.config.constraints.min_stability,
     )
     return decide(contenders, protocol)

@@ -45,6 +45,11 @@ class Prepared:
         return tuple(example for part in self.examples.values() for example in part)
 
     @property
+    def copied(self) -> frozenset[str]:
+        """Test examples whose text train or dev holds too; only an official split, which is kept as it is, has any."""
+        return self.duplicates.affected("test") if self.splits.official else frozenset()
+
+    @property
     def hash(self) -> str:
         """What a run's results depend on: task, data, split, documents and settings."""
         config = self.config

@@ -33,6 +33,18 @@ def _sentence_start(name: str) -> str:
     return name[:1].upper() + name[1:] if any(name.startswith(known) for known in ours) else name
 
 
+def method_name(method: str) -> Text:
+    """What a method is called in a sentence."""
+    names = _words()["methods"].get(method, {})
+    return Text(en=names.get("en", method), zh=names.get("zh", method))
+
+
+def metric_name(metric: str) -> Text:
+    """What a metric is called in a sentence."""
+    names = _words()["metrics"].get(metric, {})
+    return Text(en=names.get("en", metric), zh=names.get("zh", metric))
+
+
 def _called(standing: Standing, decision: Decision, language: Lang) -> str:
     """A candidate's name in a sentence; with the model where several were tried."""
     names = _words()["methods"].get(standing.method)
@@ -99,7 +111,8 @@ def _why(decision: Decision, language: Lang) -> str:
     }
     lines = [_say(_key(decision, named), language, **values)]
     if decision.winner:
-        lines.append(_say("cost", language, cost=money(named.cost_per_1000), currency=decision.currency))
+        key = "cost_upkeep" if decision.upkeep else "cost"
+        lines.append(_say(key, language, cost=money(named.cost_per_1000), currency=decision.currency))
     baseline = next((s for s in decision.standings if s.method == "baseline"), None)
     if baseline is not None and baseline is not named:
         lines.append(_say("baseline_said", language, score=percent(baseline.quality.point)))
@@ -154,5 +167,5 @@ def _changes(decision: Decision) -> list[tuple[str, dict[str, Any]]]:
                 name = lambda language, s=standing: _called(s, decision, language)  # noqa: E731
                 value = "–" if check.value is None else f"{check.value:.3g}"
                 values = {"name": name, "check": check.name, "value": value, "limit": f"{check.limit:.3g}"}
-                found.append(("change_constraint", values))
+                found.append(("change_minimum" if check.name.startswith("min_") else "change_constraint", values))
     return found

@@ -36,6 +36,8 @@ def request_key(identity: Any, request: Request) -> str:
         "query": request.query,
         "passages": [[passage.id, passage.text] for passage in request.passages],
         "shots": [[shot.id, dict(shot.inputs), shot.references] for shot in request.shots],
+        # A first answer is kept under the key it always had.
+        **({"repeat": request.repeat} if request.repeat else {}),
     }
     return hash_json({"format": _FORMAT, "model": identity, "request": asked}, 64)
 

@@ -21,7 +21,7 @@ def build_report(run: RunFolder, *, language: Language | None = None) -> dict[st
     """Write the three reports beside the run's records and return their paths by kind: html, md, json.
 
     `language`: of the page and the Markdown; the task's own by default. A run that is not finished, or has no verdict, gets a
-    report of what is there. Raises DataError E2901, E2950 or E2951 for a damaged record, WriteError E5001 or E5002.
+    report of what is there. Raises DataError E2901 for a damaged record, WriteError E5001 or E5002.
     """
     reading = read_run(run)
     words = Words(language or reading.task.language)

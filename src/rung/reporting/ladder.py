@@ -25,6 +25,14 @@ class DevScore:
 
 
 @dataclass(frozen=True)
+class WithoutCopies:
+    """The deciding metric less the test questions that train or dev of an official split holds too."""
+
+    copies: int
+    quality: Interval
+
+
+@dataclass(frozen=True)
 class Line:
     """One rung on one model."""
 
@@ -48,6 +56,14 @@ class Line:
     def converged(self) -> bool:
         noted = self.outcome is None or self.outcome.notes.get("converged") is not False
         return noted and (self.standing is None or self.standing.converged)
+
+    def without_copies(self, metric: str) -> WithoutCopies | None:
+        """None where no test question has a copy."""
+        found = self.evaluation.extra.get("without_copies") if self.evaluation else None
+        if not found:
+            return None
+        summary = found["summaries"].get(metric)
+        return WithoutCopies(found["copies"], _interval(Summary.model_validate(summary) if summary else None))
 
     @property
     def n(self) -> int | None:
@@ -179,7 +195,10 @@ def _dev(reading: Reading, candidate: str, standing: Standing | None, outcome: O
         return DevScore(standing.dev, None)
     if outcome and outcome.trials:
         lower = reading.decision is not None and reading.decision.better == "lower"
-        best = (min if lower else max)(outcome.trials, key=lambda trial: trial.score)
+        # A setting that left the race early has a score on few questions; those that stayed longest are compared.
+        most = max(trial.n for trial in outcome.trials)
+        finalists = [trial for trial in outcome.trials if trial.n == most]
+        best = (min if lower else max)(finalists, key=lambda trial: trial.score)
         return DevScore(best.score, best.n)
     return None
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from rung.reporting.costs import ladder_costs
+from rung.reporting.diagnosis import view_diagnosis
+from rung.reporting.dimensions import cells, dimension_section, head
 from rung.reporting.facts import Fact, again_facts, data_facts, findings
 from rung.reporting.ladder import Line, build_ladder, pairs_by_weight
 from rung.reporting.letters import clean, clip
@@ -12,6 +15,7 @@ from rung.reporting.marks import side_by_side
 from rung.reporting.numbers import NONE, Numbers
 from rung.reporting.phrases import Speaker
 from rung.reporting.reading import Reading
+from rung.reporting.stability import view_stability
 from rung.reporting.words import Words
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!&$])")
@@ -38,8 +42,12 @@ def render_markdown(reading: Reading, words: Words) -> str:
         *_winner(say),
         f"## {escape(words('table.title'))}",
         _table(_head(say), [_row(line, say) for line in ladder.lines]),
+        *_costs(say),
         *_pairs(say),
+        *_dimensions(say),
         *_answers(say),
+        *_diagnosis(say),
+        *_stability(say),
         *_list(words("change.title"), say.would_change()),
         f"## {escape(words('openings.title'))}",
         escape(say.openings()),
@@ -106,6 +114,56 @@ def _pairs(say: Speaker) -> list[str]:
     with_winner, others = pairs_by_weight(say.reading)
     told = [say.pair(pair, decision).sentence for pair in with_winner or others]
     return _list(say.words("pairs.title"), told)
+
+
+def _dimensions(say: Speaker) -> list[str]:
+    section = dimension_section(say.reading.dimensions, say.words)
+    if section is None:
+        return []
+    table = _table(head(section, say.words), [cells(line) for line in section.lines])
+    return [f"## {escape(say.words('dimensions.title'))}", escape(section.lead), table]
+
+
+def _costs(say: Speaker) -> list[str]:
+    found = ladder_costs(say.reading.costs, say.ladder, say.words, say.numbers)
+    if found is None:
+        return []
+    words, money = say.words, say.numbers.money
+    head = [words(key) for key in ("table.rung", "costs.month", "costs.training", "costs.serving", "costs.upkeep")]
+    rows = [
+        [row.name, *map(money, (m.total, m.training, m.serving, row.upkeep))]
+        for row in found.rows
+        for m in [row.line.monthly]
+    ]
+    told = "\n".join(f"- {escape(text)}" for text in [*found.even, *found.rest])
+    return [f"## {escape(words('costs.title'))}", escape(found.summary), _table([*head], rows), told]
+
+
+def _diagnosis(say: Speaker) -> list[str]:
+    if say.reading.diagnosis is None:
+        return []
+    view = view_diagnosis(say.reading.diagnosis, say.words, say.numbers)
+    told = [*view.missing, view.note, *view.retrieval, *view.cautions]
+    return [
+        f"## {escape(say.words('diagnosis.title'))}",
+        f"**{escape(view.axis)}** · {escape(view.finding)}",
+        escape(view.reason),
+        escape(say.words("labelled", name=say.words("diagnosis.advice"), value=view.advice)),
+        _table(view.arms.head, view.arms.rows),
+        escape(view.matrix_lead),
+        _table(view.matrix.head, view.matrix.rows) if view.matrix else "",
+        "\n".join(f"- {escape(text)}" for text in told),
+    ]
+
+
+def _stability(say: Speaker) -> list[str]:
+    found = say.reading.stability
+    if found is None:
+        return []
+    view = view_stability(found, say.ladder.name(found.candidate), say.words, say.numbers)
+    told = "\n".join(f"- {escape(text)}" for text in [*view.skipped, *view.notes])
+    title = f"## {escape(say.words('stability.title'))}"
+    return [title, escape(view.lead), escape(view.overall), _table(view.table.head, view.table.rows), told]
 
 
 def _answers(say: Speaker) -> list[str]:

@@ -9,7 +9,29 @@ from rung.reporting.words import Words
 from rung.store.records import Interval
 
 SHARES = frozenset(
-    {"accuracy", "macro_f1", "macro_precision", "macro_recall", "exact_match", "token_f1", "json_match", "judged"}
+    {
+        "accuracy",
+        "macro_f1",
+        "macro_precision",
+        "macro_recall",
+        "exact_match",
+        "token_f1",
+        "json_match",
+        "judged",
+        "bleu",
+        "chrf",
+        "rouge_l",
+        "meteor_like",
+        "retrieval_recall",
+        "retrieval_mrr",
+        "retrieval_ndcg",
+        "citation_precision",
+        "citation_recall",
+        "answered_share",
+        "abstain_precision",
+        "abstain_recall",
+        "answered_f1",
+    }
 )
 """Metrics that are shares of 1 and shown as percent; any other metric is shown as the number it is."""
 

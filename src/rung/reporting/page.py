@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from rung.reporting.charts import Pictures
+from rung.reporting.costs import ladder_costs
+from rung.reporting.diagnosis import arm_name, view_diagnosis
+from rung.reporting.dimensions import dimension_section, head
 from rung.reporting.facts import again_facts, data_facts, findings, glossary
 from rung.reporting.ladder import build_ladder, pairs_by_weight
 from rung.reporting.letters import clean, clip
@@ -17,6 +20,7 @@ from rung.reporting.mistakes import group_mistakes
 from rung.reporting.numbers import Numbers
 from rung.reporting.phrases import PairPhrase, Speaker
 from rung.reporting.reading import Reading
+from rung.reporting.stability import view_stability
 from rung.reporting.words import Words
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -25,7 +29,43 @@ LONGEST = 700
 
 
 def render_page(reading: Reading, words: Words, pictures: Pictures) -> str:
-    """The whole page as text.
+    """The whole page as text."""
+    ladder = build_ladder(reading, words)
+    numbers = Numbers(words, reading.currency)
+    say = Speaker(reading, ladder, words, numbers)
+    dimensions = dimension_section(reading.dimensions, words)
+    return render(
+        "report.html",
+        words,
+        numbers,
+        say=say,
+        reading=reading,
+        decision=reading.decision,
+        ladder=ladder,
+        pictures=pictures,
+        costs=ladder_costs(reading.costs, ladder, words, numbers),
+        dimensions=dimensions,
+        dimension_head=head(dimensions, words) if dimensions else [],
+        pairs=_pairs(reading, say),
+        sides=side_by_side(reading, ladder),
+        each=EACH,
+        mistakes=group_mistakes(reading, ladder),
+        diagnosis=view_diagnosis(reading.diagnosis, words, numbers) if reading.diagnosis else None,
+        arm_name=lambda name: arm_name(name, words),
+        stability=view_stability(found, ladder.name(found.candidate), words, numbers)
+        if (found := reading.stability)
+        else None,
+        tuned=[line for line in ladder.lines if line.outcome and (line.outcome.trials or say.notes(line))],
+        data=data_facts(reading, words),
+        findings=findings(reading, words),
+        again=again_facts(reading, words, numbers),
+        terms=glossary(reading, ladder, words, numbers),
+        version=(reading.record.get("versions") or {}).get("rung", ""),
+    )
+
+
+def render(template: str, words: Words, numbers: Numbers, **values: Any) -> str:
+    """A page of ours: a template in the one style, with words `w` and numbers `num` at hand.
 
     Jinja escapes every value; the only raw parts are our own style sheet and the pictures, which `svg.tidy` has rebuilt from
     a list of allowed elements. The page has no script, and its policy names the style sheet by its hash.
@@ -44,31 +84,8 @@ def render_page(reading: Reading, words: Words, pictures: Pictures) -> str:
     environment.filters["clip"] = _clip(words)
     style = (TEMPLATES / "style.css").read_text("utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    ladder = build_ladder(reading, words)
-    numbers = Numbers(words, reading.currency)
-    say = Speaker(reading, ladder, words, numbers)
-    return environment.get_template("report.html").render(
-        w=words,
-        num=numbers,
-        say=say,
-        reading=reading,
-        decision=reading.decision,
-        ladder=ladder,
-        pictures=pictures,
-        svg=Markup,
-        pairs=_pairs(reading, say),
-        sides=side_by_side(reading, ladder),
-        each=EACH,
-        mistakes=group_mistakes(reading, ladder),
-        tuned=[line for line in ladder.lines if line.outcome and (line.outcome.trials or say.notes(line))],
-        data=data_facts(reading, words),
-        findings=findings(reading, words),
-        again=again_facts(reading, words, numbers),
-        terms=glossary(reading, ladder, words, numbers),
-        style=Markup(style),
-        style_hash=digest,
-        version=(reading.record.get("versions") or {}).get("rung", ""),
-        along=along,
+    return environment.get_template(template).render(
+        w=words, num=numbers, svg=Markup, style=Markup(style), style_hash=digest, along=along, **values
     )
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from rung.core.candidate import Candidate
+from rung.core.errors import Problem, catalogue
 from rung.reporting.facts import plain
 from rung.reporting.ladder import Ladder, Line
 from rung.reporting.marks import Kind, Sides
@@ -82,7 +83,7 @@ class Speaker:
         if line.state == "tested":
             return ""
         said = self.words(f"state.{line.state}")
-        reasons = " ".join(line.reasons)
+        reasons = line.outcome.why(self.words.language) if line.outcome else line.cell.hindrance(self.words.language)
         return self.words("state.because", state=said, reason=reasons) if reasons else said
 
     def flags(self, line: Line) -> list[tuple[str, str]]:
@@ -96,6 +97,10 @@ class Speaker:
             found.append(("warning", self.words("flag.not_converged")))
         if line.evaluation and line.evaluation.header.resumed:
             found.append(("note", self.words("flag.resumed")))
+        apart = line.without_copies(self.ladder.metric)
+        if apart:
+            shown = self.numbers.quality(apart.quality, self.ladder.metric)
+            found.append(("note", self.words("flag.copies", n=f"{apart.copies:,}", quality=shown)))
         standing = line.standing
         for check in standing.checks if standing else ():
             if not check.ok:
@@ -109,7 +114,10 @@ class Speaker:
         """A broken limit: what was measured, and what was allowed."""
         name = self.words.known(f"check.{check.name}", check.name)
         return self.words(
-            "flag.check", name=name, value=self._measure(check, check.value), limit=self._measure(check, check.limit)
+            "flag.minimum" if check.name.startswith("min_") else "flag.check",
+            name=name,
+            value=self._measure(check, check.value),
+            limit=self._measure(check, check.limit),
         )
 
     def _measure(self, check: Check, value: float | None) -> str:
@@ -117,7 +125,7 @@ class Speaker:
             return self.words("unknown")
         if "latency" in check.name:
             return self.numbers.seconds(value)
-        if "share" in check.name:
+        if "share" in check.name or "stability" in check.name:
             return f"{value * 100:.1f}%"
         return f"{value:.2f} GiB" if "memory" in check.name else f"{value:g}"
 
@@ -229,7 +237,17 @@ class Speaker:
     def notes(self, line: Line) -> list[tuple[str, str]]:
         """What the method noted, except what the report says elsewhere."""
         noted = line.outcome.notes if line.outcome else {}
-        return [(name, plain(value, self.words)) for name, value in noted.items() if name not in {"curve", "converged"}]
+        return [
+            (name, self._probe(value) if name == "headroom" else plain(value, self.words))
+            for name, value in noted.items()
+            if name not in {"curve", "converged"}
+        ]
+
+    def _probe(self, noted: dict[str, Any]) -> str:
+        """What a probe saw before the rung was opened."""
+        if noted.get("code") not in catalogue():
+            return plain(noted, self.words)
+        return Problem(noted["code"], values=noted.get("values", {})).message(self.words.language)
 
     def kind(self, kind: Kind, sides: Sides) -> str:
         """How many questions went one way: fixed, broken, right or wrong with both."""

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import ValidationError
-
 from rung.core.candidate import Candidate
-from rung.core.errors import DataError
 from rung.core.evaluation import Evaluation
 from rung.core.task import Example, Task
 from rung.store.atomic import read_log
+from rung.store.costs import Costs
+from rung.store.diagnosis import Diagnosis, Stability
+from rung.store.judging import DimensionTable, read_table_of
 from rung.store.records import Decision, Opening, Outcome, Plan
-from rung.store.runs import RunFolder
+from rung.store.runs import RunFolder, reading
 
 
 @dataclass(frozen=True)
@@ -38,6 +36,13 @@ class Reading:
     examples: Mapping[str, Example]
     """Every example that `examples.jsonl` holds, by id."""
     openings: tuple[Opening, ...]
+    costs: Costs | None = None
+    """`costs.json`; a run made before there was one has none."""
+    diagnosis: Diagnosis | None = None
+    stability: Stability | None = None
+    """What was asked for last, else the short measurement of the winner, where the verdict had a limit on it."""
+    dimensions: DimensionTable | None = None
+    """Marks before and after, where people or a licensed judge gave some."""
 
     @property
     def currency(self) -> str:
@@ -48,43 +53,36 @@ class Reading:
         return self.decision.metric if self.decision else self.task.metric
 
 
-@contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Turn a record that does not parse into DataError: E2950 damaged, E2951 not in this version's form."""
-    try:
-        yield
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise DataError("E2951", path=path, reason=f"{place}: {first['msg']}") from error
-    except (yaml.YAMLError, OSError, ValueError, KeyError, TypeError) as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise DataError("E2950", path=path, reason=reason) from error
-
-
 def read_run(run: RunFolder) -> Reading:
-    """Read a run folder. Raises DataError E2901, E2950 or E2951 for a record that is there and cannot be read."""
+    """Read a run folder. Raises DataError E2901 for a record that is there and cannot be read."""
     folder = run.path
+    record = run.read_run()
     with reading(folder / "run.yaml"):
-        record = run.read_run()
         task = Task.model_validate(record["task"])
-    with reading(folder / "plan.json"):
-        plan = run.read_plan()
-    with reading(folder / "cells"):
-        outcomes = tuple(run.outcomes())
-    with reading(folder / "decision.json"):
-        decision = run.read_decision()
-    with reading(folder / "candidates"):
-        candidates = {name: run.read_candidate(name) for name in run.candidates()}
-    with reading(folder / "evaluations"):
-        names = _evaluated(folder)
-        tests = {name: found for name in names if (found := run.read_evaluation(name, "test"))}
-        devs = {name: found for name in names if (found := run.read_evaluation(name, "dev"))}
+    names = _evaluated(folder)
+    tests = {name: found for name in names if (found := run.read_evaluation(name, "test"))}
+    devs = {name: found for name in names if (found := run.read_evaluation(name, "dev"))}
     with reading(folder / "examples.jsonl"):
         examples = {line["id"]: example_from(line) for line in read_log(folder / "examples.jsonl")}
-    with reading(run.openings_path):
-        openings = tuple(run.openings())
-    return Reading(run, record, task, plan, outcomes, candidates, decision, tests, devs, examples, openings)
+    decision = run.read_decision()
+    winner = decision.winner if decision else None
+    return Reading(
+        run=run,
+        record=record,
+        task=task,
+        plan=run.read_plan(),
+        outcomes=tuple(run.outcomes()),
+        candidates={name: run.read_candidate(name) for name in run.candidates()},
+        decision=decision,
+        tests=tests,
+        devs=devs,
+        examples=examples,
+        openings=tuple(run.openings()),
+        costs=run.read_costs(),
+        diagnosis=run.read_diagnosis(),
+        stability=run.read_stability() or (run.read_stability(winner) if winner else None),
+        dimensions=read_table_of(folder),
+    )
 
 
 def _evaluated(folder: Path) -> list[str]:

@@ -24,7 +24,7 @@ NAME = 40
 def show_text(run: RunFolder, language: Language | None = None, *, columns: int = 100) -> str:
     """Verdict, reason, the ladder as a table, rungs that did not run, real differences, what would change the verdict.
 
-    Prose keeps to `columns`. Raises DataError E2901, E2950 or E2951 for a damaged record.
+    Prose keeps to `columns`. Raises DataError E2901 for a damaged record.
     """
     reading = read_run(run)
     words = Words(language or reading.task.language)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from rung.core.errors import Problem, RungError, catalogue, in_words
+from rung.core.hashing import hash_json
 from rung.core.task import Frozen
 
 SCHEMA = 1
@@ -29,8 +31,19 @@ class Cell(Frozen):
     blockers: tuple[str, ...] = ()
     estimate: Spend = Spend()
 
+    def hindrance(self, language: str = "en") -> str:
+        """Every blocker in words."""
+        return " ".join(in_words(blocker, language) for blocker in self.blockers)
+
     @property
     def name(self) -> str:
+        """What its files are called. A model's name with a slash gets a hash behind it, so that `a/b` is not `a_b`."""
+        name = f"{self.method}@{self.model}"
+        return f"{self.plain_name}-{hash_json(name, 6)}" if "/" in name else name
+
+    @property
+    def plain_name(self) -> str:
+        """What its files were called before names had a hash."""
         return f"{self.method}@{self.model}".replace("/", "_")
 
 
@@ -50,6 +63,21 @@ class TrialRecord(Frozen):
     failed: int = 0
 
 
+class Stated(Frozen):
+    """A mistake by its code, so that every reader gets it in words of their own language."""
+
+    code: str
+    where: str = ""
+    values: dict[str, str] = {}
+
+    @classmethod
+    def of(cls, error: RungError) -> tuple[Stated, ...]:
+        return tuple(
+            cls(code=p.code, where=p.where, values={name: str(value) for name, value in p.values.items()})
+            for p in error.problems
+        )
+
+
 class Outcome(Frozen):
     """What became of a cell: the candidate it made, or why there is none. Kept as `cells/<cell>.json`."""
 
@@ -57,10 +85,19 @@ class Outcome(Frozen):
     status: Literal["done", "blocked", "failed", "skipped"]
     candidate: str = ""
     reason: str = ""
+    problems: tuple[Stated, ...] = ()
+    """The mistakes behind a failure, where they are known by code; `reason` then says the same in English."""
     spent: Spend = Spend()
     trials: tuple[TrialRecord, ...] = ()
     notes: dict[str, Any] = {}
     """Set by the method: `converged` (false when the budget stopped it), `curve` [{step, loss, dev, seconds}], ..."""
+
+    def why(self, language: str = "en") -> str:
+        """Why there is no candidate, on one line; empty where there is nothing to say."""
+        if not self.problems or any(stated.code not in catalogue() for stated in self.problems):
+            return in_words(self.reason, language) if self.reason else self.cell.hindrance(language)
+        problems = [Problem(stated.code, stated.where, dict(stated.values)) for stated in self.problems]
+        return " ".join(line for line in RungError("", problems=problems).lines(language) if line)
 
 
 class Interval(Frozen):
@@ -93,7 +130,7 @@ class Standing(Frozen):
     training_cost: float
     """One-off, in the currency of task.yaml."""
     cost_per_1000: float
-    """The one cost number: training spread over the planned volume, plus serving, per 1,000 answers."""
+    """The one cost number: training spread over the planned volume, plus serving, per 1,000 answers; upkeep too where priced."""
     latency_p50: float | None = None
     latency_p95: float | None = None
     checks: tuple[Check, ...] = ()
@@ -130,7 +167,7 @@ class Decision(Frozen):
     mode: Literal["compare", "climb"]
     verdict: Literal["winner", "tie", "unresolved", "target_not_met", "nothing_to_compare"]
     """winner: one candidate, better than every other or cheaper at no loss. tie: the best are within the margin of each other,
-    and the cheapest of them is named. unresolved: the test set is too small to say."""
+    and the cheapest that is shown to be so is named. unresolved: the test set is too small to say."""
     winner: str | None
     ties: tuple[str, ...] = ()
     """Candidates that the test cannot tell from the winner by more than the margin, the winner left out."""
@@ -144,6 +181,8 @@ class Decision(Frozen):
     n: int
     groups: int
     currency: str = "USD"
+    upkeep: bool = False
+    """Whether task.yaml prices upkeep, which is then part of every cost number."""
     standings: tuple[Standing, ...]
     """Cheapest first."""
     pairs: tuple[Pair, ...] = ()

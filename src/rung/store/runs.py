@@ -1,7 +1,8 @@
 """The run folder: where everything of a run lies, and how it is read and written.
 
 runs/<id>/  run.yaml  splits.json  plan.json  cells/<cell>.json  candidates/<id>/candidate.json  indexes/<hash>/
-            evaluations/<candidate>.<split>.{jsonl,json}  test_openings.jsonl  decision.json  report.{html,md,json}
+            evaluations/<candidate>.<split>.{jsonl,json}  test_openings.jsonl  decision.json  costs.json
+            report.{html,md,json}
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from rung.core.evaluation import Answer, Evaluation, EvaluationHeader, Resources
 from rung.core.model import Failure
 from rung.core.task import Frozen
 from rung.store.atomic import read_log, write_json, write_text
+from rung.store.costs import Costs
+from rung.store.diagnosis import Diagnosis, Stability
 from rung.store.records import Cell, Decision, Opening, Outcome, Plan
 
 R = TypeVar("R", bound=Frozen)
@@ -61,7 +64,7 @@ class RunFolder:
 
     def read_run(self) -> dict[str, Any]:
         path = self.path / "run.yaml"
-        with _reading(path):
+        with reading(path):
             found = yaml.safe_load(path.read_text("utf-8"))
             if not isinstance(found, dict):
                 raise ValueError("it holds no record")
@@ -74,7 +77,7 @@ class RunFolder:
         path = self.path / name
         if not path.is_file():
             return None
-        with _reading(path):
+        with reading(path):
             found = json.loads(path.read_text("utf-8"))
             if not isinstance(found, dict):
                 raise ValueError("it holds no record")
@@ -84,7 +87,7 @@ class RunFolder:
         found = self._read(name)
         if found is None:
             return None
-        with _reading(self.path / name):
+        with reading(self.path / name):
             return kind.model_validate(found)
 
     def read_splits(self) -> dict[str, Any] | None:
@@ -100,7 +103,9 @@ class RunFolder:
         write_json(self.path / "plan.json", plan.model_dump(mode="json"))
 
     def read_outcome(self, cell: Cell) -> Outcome | None:
-        return self._record(f"cells/{cell.name}.json", Outcome)
+        # Under its plain name a file may be that of another model, whose name differs in a slash.
+        found = (self._record(f"cells/{name}.json", Outcome) for name in (cell.name, cell.plain_name))
+        return next((outcome for outcome in found if outcome and outcome.cell.model == cell.model), None)
 
     def write_outcome(self, outcome: Outcome) -> None:
         write_json(self.path / "cells" / f"{outcome.cell.name}.json", outcome.model_dump(mode="json"))
@@ -115,7 +120,7 @@ class RunFolder:
         if found is None:
             raise UsageError("E1302", candidate=candidate, known=", ".join(self.candidates()), path=self.path)
         found.pop("id", None)
-        with _reading(self.path / "candidates" / candidate / "candidate.json"):
+        with reading(self.path / "candidates" / candidate / "candidate.json"):
             return Candidate.model_validate(found)
 
     def candidates(self) -> list[str]:
@@ -127,8 +132,28 @@ class RunFolder:
     def write_decision(self, decision: Decision) -> None:
         write_json(self.path / "decision.json", decision.model_dump(mode="json"))
 
+    def read_costs(self) -> Costs | None:
+        return self._record("costs.json", Costs)
+
+    def write_costs(self, costs: Costs) -> None:
+        write_json(self.path / "costs.json", costs.model_dump(mode="json"))
+
+    def read_diagnosis(self) -> Diagnosis | None:
+        return self._record("diagnosis.json", Diagnosis)
+
+    def write_diagnosis(self, diagnosis: Diagnosis) -> None:
+        write_json(self.path / "diagnosis.json", diagnosis.model_dump(mode="json"))
+
+    def read_stability(self, candidate: str = "") -> Stability | None:
+        """The measurement that was asked for last; with a candidate, the short one that its constraint is checked with."""
+        return self._record(f"stability/{candidate}.json" if candidate else "stability.json", Stability)
+
+    def write_stability(self, stability: Stability) -> None:
+        name = f"stability/{stability.candidate}.json" if stability.light else "stability.json"
+        write_json(self.path / name, stability.model_dump(mode="json"))
+
     def openings(self) -> list[Opening]:
-        with _reading(self.openings_path):
+        with reading(self.openings_path):
             return [Opening.model_validate(line) for line in read_log(self.openings_path)]
 
     def evaluation_path(self, candidate: str, split: str) -> Path:
@@ -154,9 +179,9 @@ class RunFolder:
         summary = self._read(f"evaluations/{path.stem}.json")
         if summary is None:
             return None
-        with _reading(path):
+        with reading(path):
             rows = tuple(row_from(line) for line in read_log(path))
-        with _reading(path.with_suffix(".json")):
+        with reading(path.with_suffix(".json")):
             evaluation = Evaluation(
                 header=EvaluationHeader.model_validate(summary["header"]),
                 rows=rows,
@@ -171,15 +196,15 @@ class RunFolder:
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Turn whatever a damaged file does to its reader into DataError E2901, which names the file."""
+def reading(path: Path) -> Iterator[None]:
+    """Turn whatever a damaged file or record does to its reader into DataError E2901, which names the file."""
     try:
         yield
     except ValidationError as error:
         wrong = error.errors(include_url=False)[0]
         reason = f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}"
         raise DataError("E2901", path=path, reason=reason) from error
-    except (ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
         first = str(error).splitlines()[0] if str(error) else ""
         raise DataError("E2901", path=path, reason=f"{type(error).__name__}: {first}") from error
 

@@ -181,7 +181,7 @@ def test_the_users_own_setting_goes_before_the_systems(
         (DataError("E2401"), 3),
         (BackendError("E3109", model="m"), 4),
         (InterruptedRun("E4001", run="x"), 5),
-        (TargetNotMet("E4101"), 6),
+        (TargetNotMet("E6001"), 6),
         (WriteError("E5002", path="x"), 7),
     ],
 )
@@ -224,6 +224,7 @@ def test_a_target_that_was_not_met_can_be_gated_on(
     said = rung(command, "a.jsonl")
     assert (said.code, said.out) == (code, "the verdict\n")
     assert "report.html" in said.err
+    assert ("E6001" in said.err) == (code == 6)
 
 
 def test_a_run_prints_its_verdict_and_goes_on_from_a_finished_one(

@@ -199,8 +199,11 @@ def test_the_language_is_that_of_the_instruction(tmp_path: Path) -> None:
     assert to_task(config).language == "zh"
 
 
-def test_constraints_are_those_of_the_core() -> None:
-    assert ConstraintsConfig().model_dump() == Constraints().model_dump()
+def test_constraints_are_those_of_the_core_and_stability_makes_no_other_task(tmp_path: Path) -> None:
+    assert ConstraintsConfig().model_dump(exclude={"min_stability"}) == Constraints().model_dump()
+    limited = load_config(write(tmp_path, GOOD + "\nconstraints: {min_stability: 0.9}\n"))
+    assert limited.constraints.min_stability == 0.9
+    assert to_task(limited).hash == to_task(load_config(write(tmp_path, GOOD))).hash
 
 
 def test_a_model_becomes_a_reference_that_its_backend_opens(tmp_path: Path) -> None:

@@ -227,6 +227,14 @@ def test_only_passages_that_were_shown_are_cited(said: str, cited: tuple[str, ..
     assert found.passages == ("p1", "p2")
 
 
+def test_a_candidate_that_is_told_not_to_cite_says_only_what_it_was_shown() -> None:
+    slot = RetrieverSlot(recipe=Recipe(), index="shelf@1", cite=False)
+    found = answer("Within ten days [2].", shown=SHOWN, retriever=slot)
+    assert (found.citations, found.passages) == ((), ("p1", "p2"))
+    told = answer("Within ten days [2].", shown=SHOWN, retriever=slot.model_copy(update={"cite": True}))
+    assert told.citations == ("p2",)
+
+
 def test_an_abstention_cites_nothing_even_where_a_passage_holds_its_words() -> None:
     quoting = (Passage("p", "d", "t", "Where it is not in the guidance, ask."),)
     assert answer("Not in the guidance", OutputSlot(abstain="Not in the guidance"), shown=quoting).citations == ()
@@ -299,3 +307,24 @@ def test_indexes_are_opened_by_hash_with_the_shared_encoder_or_one_by_name(
     ready = open_candidate(candidate, tmp_path, tmp_path, model=FakeModel(), encoder=other)
     assert [shot.id for shot in prepare(ready, [example("key")])[0].shots] == ["keys"]
     assert (other.encoded, len(letters)) == ([], 1)
+
+
+class OtherRetriever(Shelf):
+    """A retriever of somebody's own package."""
+
+    def __init__(self, folder: Path, encoder: LetterEncoder | None = None) -> None:
+        super().__init__(solved(folder.name))
+
+
+@pytest.mark.parametrize("slot", ["passages", "pool"])
+def test_a_slot_opens_the_retriever_that_it_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slot: str) -> None:
+    other = Part("retriever", "other", f"{__name__}:OtherRetriever")
+    monkeypatch.setitem(parts("retriever"), "other", other)
+    named: dict[str, Any] = {
+        "passages": {"retriever": RetrieverSlot(recipe=Recipe(kind="other"), index="ab@2")},
+        "pool": {"shots": ShotsSlot(mode="nearest", k=1, index="ab@2", kind="other")},
+    }
+    ready = open_candidate(opened(**named[slot]).candidate, tmp_path, tmp_path, model=FakeModel())
+    found = getattr(ready, slot)
+    assert isinstance(found, OtherRetriever)
+    assert found.items[0].id == "ab"

@@ -42,6 +42,13 @@ def test_what_it_was_made_from_is_kept_and_does_not_rename_it() -> None:
     assert (again, again.id) == (made, made.id)
 
 
+def test_a_recipe_of_an_older_version_is_still_read() -> None:
+    slot = {"recipe": {"k": 2, "rerank": ""}, "index": "ab@1", "cite": True}
+    found = candidate(retriever=slot).retriever
+    assert found is not None
+    assert (found.recipe.k, found.recipe.kind) == (2, "index")
+
+
 def test_it_is_frozen_and_refuses_what_it_does_not_know() -> None:
     with pytest.raises(ValidationError):
         candidate(memory="none")

@@ -11,6 +11,7 @@ import pytest
 
 from rung.core.errors import DataError, RungError, UsageError
 from rung.experiment.compare import Columns, compare_files
+from rung.store.comparison import read_comparison
 from rung.store.records import Decision, Standing
 from rung.store.runs import RunFolder
 
@@ -161,11 +162,18 @@ def test_another_word_may_mean_right(tmp_path: Path) -> None:
 # Matching questions
 
 
-def test_questions_that_only_some_files_hold_are_left_out_and_counted(tmp_path: Path) -> None:
+def test_files_that_differ_are_refused_or_their_common_questions_compared(tmp_path: Path) -> None:
     ours, theirs = answers(60, 100), answers(50, 80)
     theirs.append({"id": "another", "question": "?", "answer": "x", "reference": "x"})
-    run = compared(tmp_path, ours=ours, theirs=theirs)
+    error = refused(tmp_path, DataError, ours=ours, theirs=theirs)
+    assert [(p.code, p.where, p.values["n"]) for p in error.problems] == [("E4302", "ours", 1), ("E4302", "theirs", 20)]
+    assert "another" in str(error)
+    assert "q80, q81" in str(error)
+    run = compared(tmp_path, Columns(common=True), ours=ours, theirs=theirs)
     assert decision_of(run).n == 80
+    comparison = read_comparison(run.path)
+    assert comparison is not None
+    assert "80 questions are compared; 21" in comparison.notes[0].en
     assert run.read_run()["data"]["only_in_some"] == {"ours": 20, "theirs": 1}
     assert standing(run, "ours").quality.point == 0.75
 
@@ -220,7 +228,7 @@ def test_no_question_in_common(tmp_path: Path) -> None:
 def test_a_question_that_stands_twice_is_named_with_its_line(tmp_path: Path) -> None:
     twice = [*answers(3, 5), answers(3, 5)[1]]
     error = refused(tmp_path, DataError, ours=answers(3, 5), theirs=twice)
-    assert (error.code, error.problems[0].where) == ("E2652", "theirs.jsonl:6")
+    assert (error.code, error.problems[0].where, error.problems[0].values["first"]) == ("E2652", "theirs.jsonl:6", 2)
     assert "q1" in str(error)
 
 

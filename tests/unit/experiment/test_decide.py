@@ -291,7 +291,7 @@ def test_examples_of_one_group_count_as_one() -> None:
     """Thirty customers with ten questions each say as much as thirty questions, and McNemar has no say."""
     groups = [f"g{i // 10}" for i in range(300)]
     one = [float(i // 10 < 18) for i in range(300)]
-    two = [float(i // 10 < 22) for i in range(300)]
+    two = [float(i // 10 < 21) for i in range(300)]
     grouped = decided([contender("a", one, 1.0, groups=groups), contender("b", two, 2.0, groups=groups)])
     alone = decided([contender("a", one, 1.0), contender("b", two, 2.0)])
     assert (grouped.groups, grouped.verdict) == (30, "unresolved")

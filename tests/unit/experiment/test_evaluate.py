@@ -62,7 +62,12 @@ def model(faults: Mapping[int, Failure | BaseException] | None = None, script: A
 
 
 def question(
-    asked: FakeModel, split: str = "test", *, examples: Sequence[Example] = EXAMPLES, hash: str = "h1"
+    asked: FakeModel,
+    split: str = "test",
+    *,
+    examples: Sequence[Example] = EXAMPLES,
+    hash: str = "h1",
+    copied: frozenset[str] = frozenset(),
 ) -> Question:
     candidate = Candidate(
         method="prompt",
@@ -71,7 +76,7 @@ def question(
         output=OutputSlot(choices=LABELS, constrain=True),
     )
     frozen = Split.model_validate({"name": split, "ids": tuple(e.id for e in examples), "hash": hash})
-    return Question("prompt-1", "prompt", Opened(candidate, asked), frozen, examples)
+    return Question("prompt-1", "prompt", Opened(candidate, asked), frozen, examples, copied)
 
 
 def queries(asked: FakeModel) -> list[str]:
@@ -99,6 +104,21 @@ def test_scored_failed_and_unscored_are_all_there_is(run: RunFolder) -> None:
     assert [row.group for row in found.rows] == [e.group for e in asked]
     failed = found.rows[4]
     assert (failed.answer.failure, failed.scores["accuracy"].status) == (Failure("refused"), "failed")
+
+
+def test_copied_questions_stay_in_the_score_and_are_left_out_of_a_second_one(run: RunFolder) -> None:
+    copied = frozenset(e.id for e in EXAMPLES[:8])
+    found = evaluate(run, question(model(), copied=copied), METRICS)
+    rest = evaluate(RunFolder(run.path / "rest"), question(model(), examples=EXAMPLES[8:]), METRICS)
+    plain = evaluate(RunFolder(run.path / "plain"), question(model()), METRICS)
+    assert found.summaries == plain.summaries
+    assert plain.extra == {}
+    summaries = {name: summary.model_dump(mode="json") for name, summary in rest.summaries.items()}
+    assert found.extra == {"without_copies": {"copies": 8, "summaries": summaries}}
+    assert found.summaries["accuracy"].value != summaries["accuracy"]["value"]
+    every = frozenset(e.id for e in EXAMPLES)
+    alone = evaluate(RunFolder(run.path / "every"), question(model(), copied=every), METRICS)
+    assert alone.extra == {"without_copies": {"copies": 20, "summaries": {}}}
 
 
 def test_the_record_is_read_back_and_nobody_is_asked_again(run: RunFolder) -> None:

@@ -19,8 +19,10 @@ from small_task import LABELS, QUESTIONS, Asked, count_asked, scripted, write_ta
 from rung.core.errors import BackendError, InterruptedRun, UsageError
 from rung.core.method import Progress, Silent
 from rung.core.model import ModelRef
+from rung.experiment.limits import Limits
 from rung.experiment.run import run_task
 from rung.models.fake import FakeModel
+from rung.reporting.text import show_json
 from rung.store.atomic import run_lock
 from rung.store.records import Cell, Decision, Outcome, Plan
 from rung.store.runs import RunFolder
@@ -97,6 +99,26 @@ def test_the_ladder_is_run_and_the_better_model_wins(tmp_path: Path, asked: Aske
     assert (record["finished"], record["id"], record["data"]["n"]["test"]) == (True, run.path.name, found.n)
     assert [outcome.status for outcome in run.outcomes()] == ["done"] * 4
     assert asked.batches
+
+
+def test_copies_in_an_official_split_are_kept_and_scored_with_and_without(tmp_path: Path, asked: Asked) -> None:
+    path = write_task(tmp_path, data={"train": "train.csv", "test": "test.csv"})
+    lines = (tmp_path / "questions.csv").read_text("utf-8").splitlines()
+    (tmp_path / "train.csv").write_text("\n".join(lines[:41]), "utf-8")
+    # The last two questions of train, one of them in capitals, stand in test as well.
+    copies = [lines[39].replace("q038", "t038"), lines[40].replace("q039", "t039").replace("Question", "QUESTION")]
+    (tmp_path / "test.csv").write_text("\n".join([lines[0], *lines[41:], *copies]), "utf-8")
+    run = run_task(path)
+    (name,) = run.candidates()
+    test, dev = run.read_evaluation(name, "test"), run.read_evaluation(name, "dev")
+    assert test is not None
+    assert dev is not None
+    assert test.header.n == 22
+    apart = test.extra["without_copies"]
+    assert (apart["copies"], apart["summaries"]["accuracy"]["n"]) == (2, 20)
+    assert dev.extra == {}
+    shown = show_json(run)["cells"][0]["without_copies"]
+    assert shown == apart
 
 
 def test_no_test_question_is_asked_before_dev_is_done_and_none_is_shown_as_an_example(
@@ -304,7 +326,7 @@ def test_all_runs_every_rung_although_a_target_is_set(tmp_path: Path, asked: Ask
 
 @pytest.fixture
 def paid(tmp_path: Path) -> Iterator[tuple[FakeEndpoint, Callable[[float], Path]]]:
-    """An endpoint that charges 10 an answer, and its task by the limit: one setting on dev costs 120."""
+    """An endpoint that charges 10 an answer, and its task by the limit: a setting's first block of three dev questions costs 30."""
 
     def script(_: int, __: Any) -> Any:
         return say(answer("rent"))
@@ -321,10 +343,10 @@ def test_money_stops_a_run_and_with_a_higher_limit_nothing_is_paid_for_twice(
     with pytest.raises(InterruptedRun) as caught:
         run_task(task(50))
     assert caught.value.code == "E4003"
-    assert endpoint.asked == 12
+    assert endpoint.asked == 6
     run = run_task(task(1e9))
     bodies = [json.dumps(body, sort_keys=True) for body in endpoint.bodies]
-    assert len(bodies) == len(set(bodies)) > 60
+    assert len(bodies) == len(set(bodies)) > 50
     evaluation = run.read_evaluation(run.candidates()[0], "test")
     assert evaluation is not None
     assert evaluation.resources.money == pytest.approx(10 * evaluation.header.n)
@@ -337,7 +359,32 @@ def test_the_limit_on_money_is_one_of_the_whole_run_and_not_of_each_attempt(
     for _ in range(3):
         with pytest.raises(InterruptedRun):
             run_task(task(50))
-    assert endpoint.asked == 12
+    assert endpoint.asked == 6
+
+
+def test_limits_of_a_call_go_before_the_files_and_leave_the_run_the_same_one(
+    paid: tuple[FakeEndpoint, Callable[[float], Path]],
+) -> None:
+    endpoint, task = paid
+    path = task(1e9)
+    with pytest.raises(InterruptedRun) as caught:
+        run_task(path, limits=Limits(max_cost=50, max_hours=2))
+    assert (caught.value.code, endpoint.asked < 20) == ("E4003", True)
+    (folder,) = (path.parent / "runs").iterdir()
+    stopped = RunFolder(folder).read_run()
+    assert stopped["limits"] == {"max_cost": 50, "max_hours": 2}
+    assert (stopped["config"]["budget"]["max_cost"], stopped["config"]["budget"]["minutes"]) == (50, 120)
+    run = run_task(path)
+    assert run.path == folder
+    record = run.read_run()
+    assert (record["finished"], record["hash"], record["limits"]) == (True, stopped["hash"], {})
+    assert record["config"]["budget"]["max_cost"] == 1e9
+
+
+@pytest.mark.parametrize("limit", [{"max_hours": 0}, {"max_hours": -1}, {"max_cost": -0.1}, {"max_cost": float("nan")}])
+def test_a_limit_that_is_no_amount_is_refused(limit: dict[str, float]) -> None:
+    with pytest.raises(UsageError, match="E1311"):
+        Limits(**limit)
 
 
 # Two runs, two processes

@@ -7,20 +7,21 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from report_runs import finished_run
+from report_runs import MODEL, finished_run
 
-from rung.core.errors import DataError
+from rung.core.errors import DataError, Problem
 from rung.reporting.build import build_report
 from rung.reporting.charts import Pictures
 from rung.reporting.page import render_page
 from rung.reporting.reading import read_run
 from rung.reporting.text import show_json, show_text
 from rung.reporting.words import Words
-from rung.store.records import Interval, Pair
+from rung.store.records import Cell, Interval, Outcome, Pair, Stated
 from rung.store.runs import RunFolder
 
 MakeRun = Callable[..., RunFolder]
@@ -180,6 +181,57 @@ def test_ties_without_a_winner_are_ties_with_the_best(make_run: MakeRun) -> None
     text = page_of(run).text
     assert "cannot be told from the best" in text
     assert "cannot be told from the winner" not in text
+
+
+def test_scores_stand_with_and_without_the_questions_that_train_holds_too(make_run: MakeRun) -> None:
+    run = make_run()
+    name = next(o.candidate for o in run.outcomes() if o.cell.method == "fine_tune")
+    evaluation = run.read_evaluation(name, "test")
+    assert evaluation
+    fewer = evaluation.summaries["accuracy"].model_copy(update={"n": 50, "value": 0.71, "low": 0.6, "high": 0.8})
+    apart = {"copies": 10, "summaries": {"accuracy": fewer.model_dump(mode="json")}}
+    run.write_evaluation(replace(evaluation, extra={"without_copies": apart}))
+    said = "71.0% (60.0–80.0%) without the 10 test questions that train or dev holds too"
+    assert page_of(run).text.count(said) == 1
+    assert "去掉训练集或开发集里也有的 10 道测试题后为 71.0%（60.0–80.0%）" in page_of(run, "zh").text
+    cells = {cell["method"]: cell["without_copies"] for cell in show_json(run)["cells"]}
+    assert (cells["fine_tune"], cells["prompt"]) == (apart, None)
+    run.write_evaluation(replace(evaluation, extra={"without_copies": {"copies": 60, "summaries": {}}}))
+    assert "– without the 60 test questions" in page_of(run).text
+
+
+def test_codes_are_read_in_the_readers_language_whatever_the_runs(make_run: MakeRun) -> None:
+    run = make_run("label", "en")
+    plan = run.read_plan()
+    assert plan
+    cell = Cell(method="contrastive", model=MODEL, rank=95, blockers=("E2404", "A plug-in's own sentence."))
+    error = DataError(
+        "E2310",
+        where="pairs.jsonl:3",
+        problems=[Problem("E2407", "task.yaml:9", {"method": "preference", "name": "beta", "known": "-"})],
+    )
+    failed = Outcome(
+        cell=Cell(method="preference", model=MODEL, rank=90),
+        status="failed",
+        reason=str(error),
+        problems=Stated.of(error),
+    )
+    skipped = Outcome(cell=Cell(method="soft_prompt", model=MODEL, rank=92), status="skipped", reason="E4101")
+    run.write_plan(plan.model_copy(update={"cells": (*plan.cells, cell)}))
+    for outcome in (failed, skipped):
+        run.write_outcome(outcome)
+    said = {language: (page_of(run, language).text, show_text(run, language)) for language in ("en", "zh")}
+    for shown in said["zh"]:
+        joined = "".join(shown.split())
+        assert "任务没有可供检索的文档。A plug-in's own sentence.".replace(" ", "") in joined
+        assert "方法preference没有设置项“beta”" in joined
+        assert "更便宜的一级已达到目标。" in joined
+        assert "E4101" not in joined
+    for shown in said["en"]:
+        joined = " ".join(shown.split())
+        assert "The task has no documents to retrieve from." in joined
+        assert "The method preference has no setting 'beta'." in joined
+        assert "A cheaper rung already reaches the target." in joined
 
 
 def test_the_table_holds_every_cell_with_its_reason(make_run: MakeRun) -> None:

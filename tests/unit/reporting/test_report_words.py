@@ -13,6 +13,7 @@ from rung.reporting.words import Words, catalogue
 from rung.store.records import Interval
 
 ROOM = Path(rung.reporting.__file__).parent
+SPEAKERS = [*ROOM.glob("*.py"), *ROOM.glob("templates/*.html"), ROOM.parent / "cli" / "screen.py"]
 SLOT = re.compile(r"\{(\w+)\}")
 
 
@@ -26,7 +27,7 @@ def test_every_word_is_there_in_both_languages_with_the_same_values() -> None:
 
 
 def test_no_word_is_dead_and_no_word_is_missing() -> None:
-    sources = "".join(path.read_text("utf-8") for path in [*ROOM.glob("*.py"), *ROOM.glob("templates/*.html")])
+    sources = "".join(path.read_text("utf-8") for path in SPEAKERS)
     asked = set(re.findall(r"""["']([a-z_]+(?:\.[a-z_0-9]+)*)["']""", sources))
     # A key made from a value: f"kind.{name}" in Python, "kind." ~ name in a template.
     made = set(re.findall(r"""f["']([a-z]+\.(?:\w+_)?)\{""", sources)) | set(

@@ -162,8 +162,22 @@ def test_outcomes_come_in_the_order_of_the_plan_and_only_those_that_are_there(ru
     run.write_outcome(last)
     run.write_outcome(first)
     assert run.outcomes() == [first, last]
-    assert (run.path / "cells" / "rag@org_m.json").is_file()
+    assert [path.name for path in (run.path / "cells").glob("rag@*")] == [f"{cells[0].name}.json"]
     assert run.read_outcome(cells[1]) is None
+
+
+def test_models_whose_names_differ_only_in_a_slash_share_no_file_and_older_files_are_still_read(run: RunFolder) -> None:
+    slash, line = (Cell(method="prompt", model=model, rank=1) for model in ("org/small", "org_small"))
+    assert line.name == "prompt@org_small"
+    assert slash.name.startswith("prompt@org_small-")
+    assert "/" not in slash.name
+    run.write_plan(Plan(mode="compare", cells=(slash, line), splits={}))
+    for cell in (slash, line):
+        run.write_outcome(Outcome(cell=cell, status="done", candidate=cell.model))
+    assert [outcome.candidate for outcome in run.outcomes()] == ["org/small", "org_small"]
+    # As an older version has left it: one file, which belongs to the model that it names.
+    (run.path / "cells" / f"{slash.name}.json").rename(run.path / "cells" / "prompt@org_small.json")
+    assert [outcome.candidate for outcome in run.outcomes()] == ["org/small"]
 
 
 def test_a_candidate_is_found_by_name_and_an_unknown_one_is_refused_with_the_known(run: RunFolder) -> None:

@@ -1,0 +1,241 @@
+"""`rung rate`: a person compares two answers blind, or gives marks, on the command line."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rung.cli.spoken import spoken
+
+if TYPE_CHECKING:
+    from rung.core.task import Language
+    from rung.experiment.ratings import Material, Shown
+    from rung.metrics.judge import Dimension, Rubric
+    from rung.store.records import Interval
+    from rung.store.runs import RunFolder
+
+KEYS = {"a": "a", "b": "b", "t": "tie", "s": "skip"}
+RATINGS = Path("ratings.jsonl")
+
+
+@dataclass(frozen=True)
+class Rated:
+    """How far a session came."""
+
+    done: int
+    left: int
+    path: Path
+
+
+@dataclass(frozen=True)
+class Session:
+    """Who rates what, and how the two talk."""
+
+    rater: str
+    path: Path
+    read: Callable[[], str]
+    """One line of the rater's; empty when there are no more."""
+    write: Callable[[str], None]
+    language: Language = "en"
+
+    def words(self, key: str, **values: Any) -> str:
+        return spoken(f"rate.{key}", self.language, **values)
+
+    def key(self, prompt: str, allowed: Sequence[str]) -> str:
+        """The key that was pressed; q where the rater is gone."""
+        while True:
+            self.write(prompt)
+            line = self.read()
+            said = line.strip().casefold()
+            if not line or said == "q":
+                return "q"
+            if said in allowed:
+                return said
+            self.write(self.words("again") + "\n")
+
+
+def rate(items: Sequence[Shown], session: Session, *, rubric: Rubric | None = None) -> Rated:
+    """Show what this rater has not rated yet, and keep every rating at once; with a rubric marks are asked for.
+
+    Stopped at any moment, the same call goes on: a line is on disk before the next question is shown.
+    """
+    from rung.experiment.ratings import is_rated
+    from rung.store.atomic import AppendLog, read_log
+
+    rows = read_log(session.path)
+    left = [item for item in items if not is_rated(item, rows, session.rater)]
+    done = 0
+    with AppendLog(session.path) as log:
+        for item in left:
+            session.write(f"\n--- {session.words('count', k=done + 1, n=len(left))}\n")
+            session.write(f"{session.words('question')}: {item.example.text}\n")
+            names = ("A", "B") if len(item.texts) == 2 else ("",)
+            for name, text in zip(names, item.texts, strict=True):
+                session.write(f"\n{session.words('answer')} {name}".rstrip() + f":\n{_harmless(text)}\n")
+            said = _preference(session) if rubric is None else _marks(session, rubric)
+            if said is None:
+                break
+            now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+            log.add([item.row(session.rater, said) | {"time": now}])
+            done += 1
+    return Rated(done, len(left) - done, session.path)
+
+
+def _harmless(text: str) -> str:
+    """An answer cannot move the cursor or colour the screen."""
+    return "".join(char if char.isprintable() or char in "\n\t" else "�" for char in text)
+
+
+def _preference(session: Session) -> dict[str, str] | None:
+    key = session.key("\n" + session.words("ask"), tuple(KEYS))
+    return None if key == "q" else {"preferred": KEYS[key]}
+
+
+def _marks(session: Session, rubric: Rubric) -> dict[str, str] | None:
+    found: dict[str, str] = {}
+    scale = {mark.casefold(): mark for mark in rubric.scale}
+    for each in rubric.dimensions:
+        key = session.key("\n" + _prompt(session, rubric, each), (*scale, "s"))
+        if key == "q":
+            return None
+        if key != "s":
+            found[each.name] = scale[key]
+    return found
+
+
+def _prompt(session: Session, rubric: Rubric, each: Dimension) -> str:
+    return session.words("mark", name=each.name, definition=each.definition, scale=" ".join(rubric.scale))
+
+
+def rate_command(
+    sources: Annotated[
+        list[Path], typer.Argument(help="a run folder; or two files of answers; or one file with --columns a,b")
+    ],
+    rater: Annotated[str, typer.Option(help="your name, as it is kept beside each rating")],
+    out: Annotated[Path, typer.Option(help="file of ratings; what is there is kept, and gone on from")] = RATINGS,
+    marks: Annotated[
+        bool,
+        typer.Option(help="give marks on the judge's dimensions to one answer at a time, instead of comparing two"),
+    ] = False,
+    judge: Annotated[
+        Path | None,
+        typer.Option(help="task.yaml or judge.yaml with dimensions and scale; the built-in three when absent"),
+    ] = None,
+    before: Annotated[str, typer.Option(help="a run's candidate; the zero-shot prompt when absent")] = "",
+    after: Annotated[str, typer.Option(help="a run's candidate; the winner when absent")] = "",
+    columns: Annotated[str, typer.Option(help="one file: its two columns of answers, as a,b")] = "",
+    id: Annotated[str, typer.Option(help="files: the field that names the question")] = "id",
+    limit: Annotated[int, typer.Option(help="at most so many questions; 0: all", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="another number shows another order")] = 0,
+    lang: Annotated[str | None, typer.Option("--lang", help="en or zh; your own language when absent")] = None,
+) -> None:
+    """Compare two systems' answers blind: which is better, without knowing whose is whose.
+
+    Keys: **a**, **b**, **t** (tie), **s** (skip), **q** (quit), then Enter. Every rating is kept at once; the same command goes on where you
+    stopped. The file feeds **rung judge calibrate**; marks of a run also become the before/after table of its report.
+
+    Example: **rung rate runs/my-run --rater mei**
+    """
+    from rung.cli.main import _spoken, language, say
+    from rung.experiment.ratings import to_show
+
+    used = _spoken(lang) or language()
+    asked = Sources(sources, columns, id, before, after)
+    rubric = rubric_for(judge, used)
+    items = to_show(asked.material(), rater=rater, seed=seed, marks=marks)
+    session = Session(rater, out, sys.stdin.readline, _to_stderr, used)
+    rated = rate(items[: limit or None], session, rubric=rubric if marks else None)
+    say("\n" + session.words("left", done=rated.done, left=rated.left))
+    for line in summary(out, rubric, session):
+        print(line)
+    if marks:
+        _table(asked, out, rubric)
+
+
+def _to_stderr(text: str) -> None:
+    print(text, end="", file=sys.stderr, flush=True)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What is to be rated, as it was asked for."""
+
+    paths: Sequence[Path]
+    columns: str = ""
+    id: str = "id"
+    before: str = ""
+    after: str = ""
+
+    @property
+    def run(self) -> RunFolder | None:
+        from rung.store.runs import RunFolder
+
+        return RunFolder.existing(self.paths[0]) if len(self.paths) == 1 and self.paths[0].is_dir() else None
+
+    def material(self) -> Material:
+        from rung.experiment.ratings import material_of_files, material_of_run
+        from rung.experiment.recordings import Columns
+
+        if self.run is not None:
+            return material_of_run(self.run, before=self.before, after=self.after)
+        named = tuple(part.strip() for part in self.columns.split(",") if part.strip())
+        return material_of_files(self.paths, Columns(id=self.id, systems=named, common=True))
+
+
+def rubric_for(judge: Path | None, language: Language) -> Rubric:
+    """Dimensions and scale of a judge's file, or the built-in three from 1 to 5."""
+    from rung.config.judge import load_judge
+    from rung.experiment.judging import rubric_of
+    from rung.metrics.judge import Rubric, dimension, known_dimensions
+
+    if judge is not None:
+        return rubric_of(load_judge(judge, known=known_dimensions(), language=language))
+    three = ("professional", "specific", "practical")
+    return Rubric(tuple(dimension(name, "", language) for name in three), language=language)
+
+
+def _table(sources: Sources, path: Path, rubric: Rubric) -> None:
+    from rung.cli.commands import report
+    from rung.core.errors import DataError
+    from rung.experiment.dimensions import before_and_after
+    from rung.experiment.ratings import ratings_table, read_labels
+
+    run = sources.run
+    try:
+        labels = read_labels(path, rubric)
+    except DataError:
+        return
+    if run is not None and labels.marked:
+        ratings_table(run, labels, rubric, before_and_after(run, before=sources.before, after=sources.after))
+        report(run.path)
+
+
+def summary(path: Path, rubric: Rubric, session: Session) -> list[str]:
+    """Wins of each side over the whole file, and how far its raters agree."""
+    from rung.cli.judge import shown
+    from rung.core.errors import DataError
+    from rung.experiment.ratings import rater_agreement, read_labels
+
+    try:
+        labels = read_labels(path, rubric)
+    except DataError:
+        return []
+    lines = []
+    names = sorted({name for item in labels.compared for name in item.systems})
+    if len(names) == 2:
+        won = [item.winner() for item in labels.compared]
+        wins = [won.count(name) for name in (*names, "")]
+        lines.append(
+            session.words(
+                "wins", first=names[0], second=names[1], k=wins[0], m=wins[1], t=wins[2], raters=len(labels.raters)
+            )
+        )
+    alpha: Interval | None = rater_agreement(labels, rubric)
+    lines.append(session.words("alone") if alpha is None else session.words("agreement", alpha=shown(alpha)))
+    return lines

@@ -1,0 +1,112 @@
+"""One rung of a run: its share of the budget, the look for headroom, the method's work, and the candidate put in its place."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from rung.core.candidate import Candidate
+from rung.core.errors import BackendError, DataError, RungError, UsageError, WriteError
+from rung.core.method import Budget, Progress
+from rung.experiment.headroom import look_for_headroom, no_headroom
+from rung.experiment.journal import FileJournal
+from rung.experiment.meter import Stopwatch
+from rung.experiment.plan import fit_data, is_trained, method_named
+from rung.experiment.session import Session
+from rung.store.atomic import write_json
+from rung.store.records import Cell, Outcome, Spend, Stated
+from rung.store.runs import RunFolder
+
+_PLAIN_SHARES = 2.0
+"""Even shares of the time left that a rung without training may take: it needs fewer, and what it leaves goes to training."""
+_RESERVE = 1.3
+"""How much longer than the slowest evaluation so far the coming ones are taken to last."""
+
+
+def adapt(session: Session, cell: Cell, coming: Sequence[Cell], progress: Progress, best: float | None) -> Outcome:
+    """Let a method make its candidate, in a working folder that becomes the candidate's own when it is complete.
+
+    A method that sees no headroom is skipped. `best`: dev score of the best rung so far.
+    """
+    run, method = session.run, method_named(cell.method)
+    working = run.working_folder(cell)
+    working.mkdir(parents=True, exist_ok=True)
+    journal = FileJournal(working)
+    budget = Budget(journal=journal, seconds=_share(session, cell, coming), progress=progress)
+    fit = fit_data(session.prepared, run.path, working, cell.method)
+    watch = Stopwatch()
+    before = [float(journal.notes.get(f"spent_{what}", 0.0)) for what in ("seconds", "cpu", "money")]
+    paid = session.bench.purse.spent
+    session.memory.restart()
+    try:
+        model = session.bench.of(cell)
+        seen = look_for_headroom(method, fit, model, budget, best) if session.prepared.config.budget.probe else None
+        if seen is not None and seen.status == "none":
+            return no_headroom(cell, seen, watch.spend())
+        candidate = method.adapt(fit, model, budget)
+    except (DataError, UsageError) as error:
+        return _failed(cell, error, watch.spend())
+    except BackendError as error:
+        # A backend that is gone stops the run, which resumes; a training process that died costs only its own rung.
+        if error.code != "E3020":
+            raise
+        return _failed(cell, error, watch.spend())
+    except RungError:
+        raise
+    except OSError as error:
+        code = "E5002" if error.errno in {errno.ENOSPC, errno.EDQUOT} else "E5001"
+        raise WriteError(code, path=error.filename or working, reason=error.strerror or str(error)) from error
+    except Exception as error:
+        (working / "error.log").write_text(traceback.format_exc(), "utf-8")
+        print(traceback.format_exc(), file=sys.stderr)
+        return Outcome(cell=cell, status="failed", reason=f"{type(error).__name__}: {error}", spent=watch.spend())
+    finally:
+        journal.note("spent_seconds", before[0] + watch.seconds)
+        journal.note("spent_cpu", before[1] + watch.cpu)
+        journal.note("spent_money", before[2] + session.bench.purse.spent - paid)
+    on_gpu = "cuda" in session.bench.of(cell).ref.engine
+    spent = Spend(
+        seconds=before[0] + watch.seconds,
+        cpu_seconds=before[1] + watch.cpu,
+        gpu_seconds=before[0] + watch.seconds if on_gpu else 0.0,
+        money=before[2] + session.bench.purse.spent - paid,
+        memory_gib=session.memory.stretch_gib,
+    )
+    _publish(run, working, candidate)
+    notes = {key: value for key, value in journal.notes.items() if not key.startswith("spent_")}
+    outcome = Outcome(
+        cell=cell, status="done", candidate=candidate.id, spent=spent, trials=journal.records(), notes=notes
+    )
+    run.write_outcome(outcome)
+    return outcome
+
+
+def _failed(cell: Cell, error: RungError, spent: Spend) -> Outcome:
+    return Outcome(cell=cell, status="failed", reason=str(error), problems=Stated.of(error), spent=spent)
+
+
+def _share(session: Session, cell: Cell, coming: Sequence[Cell]) -> float | None:
+    """Seconds for one rung: what is left, less the evaluations to come, split evenly over the trained rungs still to come.
+
+    A rung without training stops trying settings after two even shares among all the rungs to come.
+    """
+    left = session.left
+    if left is None:
+        return None
+    able = [c for c in coming if not c.blockers]
+    trained = [c for c in able if is_trained(method_named(c.method))]
+    reserve = _RESERVE * session.slowest * len(able)
+    among = len(trained) if is_trained(method_named(cell.method)) else len(able) / _PLAIN_SHARES
+    return max(10.0, (left - reserve) / max(1, among))
+
+
+def _publish(run: RunFolder, working: Path, candidate: Candidate) -> None:
+    """candidate.json goes last, then the folder gets its name."""
+    target = run.candidate_folder(candidate.id)
+    write_json(working / "candidate.json", {"id": candidate.id, **candidate.model_dump(mode="json")})
+    shutil.rmtree(target, ignore_errors=True)
+    working.rename(target)

@@ -1,0 +1,96 @@
+"""Before and after on dimensions: the table of mean marks by people or by a licensed judge, for page, Markdown and terminal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rung.core.task import Language
+from rung.reporting.letters import clean
+from rung.reporting.numbers import NONE, signed
+from rung.reporting.words import Words
+from rung.store.judging import DimensionRow, DimensionTable, SystemMark
+from rung.store.records import Interval
+
+
+@dataclass(frozen=True)
+class DimensionLine:
+    """One dimension in words."""
+
+    name: str
+    definition: str
+    before: str
+    after: str
+    change: str
+    note: str
+    withheld: bool
+
+
+@dataclass(frozen=True)
+class DimensionSection:
+    """The section; a table without any shown dimension still says why."""
+
+    lead: str
+    before: str
+    after: str
+    lines: tuple[DimensionLine, ...]
+
+
+def dimension_section(table: DimensionTable | None, words: Words) -> DimensionSection | None:
+    if table is None:
+        return None
+    if table.source == "judge":
+        lead = words("dimensions.judge", name=table.judge)
+    else:
+        alpha = _span(table.rater_agreement) if table.rater_agreement else words("dimensions.alone")
+        lead = words("dimensions.people", n=len(table.raters), alpha=alpha)
+    return DimensionSection(lead, table.before, table.after, tuple(_line(row, words) for row in table.rows))
+
+
+def _line(row: DimensionRow, words: Words) -> DimensionLine:
+    if row.withheld:
+        return DimensionLine(row.name, row.definition, NONE, NONE, NONE, row.withheld, withheld=True)
+    before, after = row.systems
+    note = words("dimensions.pairs", n=f"{row.pairs:,}")
+    if failed := before.failed + after.failed:
+        note = words.join([note, words("dimensions.failed", n=f"{failed:,}")])
+    change = NONE
+    if row.change.point is not None:
+        change = signed(f"{row.change.point:.2f}")
+        if row.change.low is not None and row.change.high is not None:
+            ends = [signed(f"{end:.2f}") for end in (row.change.low, row.change.high)]
+            change = words("quality", point=change, bounds=words("span.plain", low=ends[0], high=ends[1]))
+    return DimensionLine(row.name, row.definition, _mark(before), _mark(after), change, note, withheld=False)
+
+
+def _mark(system: SystemMark) -> str:
+    return _span(system.mean)
+
+
+def _span(interval: Interval) -> str:
+    if interval.point is None:
+        return NONE
+    if interval.low is None or interval.high is None:
+        return f"{interval.point:.2f}"
+    return f"{interval.point:.2f} ({interval.low:.2f}–{interval.high:.2f})"
+
+
+def head(section: DimensionSection, words: Words) -> list[str]:
+    """The names of the table's columns."""
+    before = words("labelled", name=words("dimensions.before"), value=section.before)
+    after = words("labelled", name=words("dimensions.after"), value=section.after)
+    return [words("dimensions.name"), before, after, words("dimensions.change"), words("dimensions.note")]
+
+
+def cells(line: DimensionLine) -> list[str]:
+    return [line.name, line.before, line.after, line.change, line.note]
+
+
+def table_text(table: DimensionTable, language: Language) -> str:
+    """For a terminal."""
+    from rung.reporting.text import align
+
+    words = Words(language)
+    section = dimension_section(table, words)
+    assert section is not None
+    rows = [head(section, words), *(cells(line) for line in section.lines)]
+    return clean("\n".join([section.lead, "", *align(rows, left=len(rows[0]))])) + "\n"
