@@ -22,8 +22,8 @@ import numpy as np
 from harness import finish, need_datasets, say
 
 from rung.cli.commands import compare
-from rung.experiment.compare import Columns
-from rung.experiment.recorded_arms import ArmColumns, diagnose_recordings
+from rung.experiment.comparing.compare import Columns
+from rung.experiment.diagnosing.recorded_arms import ArmColumns, diagnose_recordings
 from rung.stats.paired import mcnemar
 from rung.store.diagnosis import Diagnosis
 

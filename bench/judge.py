@@ -25,7 +25,7 @@ from rung.core.hashing import seed_from
 from rung.core.model import ModelRef
 from rung.core.registry import find
 from rung.core.task import Example
-from rung.experiment.calibrate import agreement, is_licensed, labels_needed, length_bias
+from rung.experiment.judges.calibrate import agreement, is_licensed, labels_needed, length_bias
 from rung.metrics.judge import Judge, Rubric, dimension
 from rung.metrics.text import overlap
 from rung.store.records import Interval

@@ -21,7 +21,7 @@ _WHERE = {
     ),
     **dict.fromkeys(("diagnose", "stability"), "rung.cli.diagnosis"),
     **dict.fromkeys(("calibrate_judge", "judge_run"), "rung.cli.judge"),
-    "diagnose_recordings": "rung.experiment.recorded_arms",
+    "diagnose_recordings": "rung.experiment.diagnosing.recorded_arms",
     "assess": "rung.cli.assess",
     "compare_models": "rung.cli.models",
 }
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from rung.core.method import Method
     from rung.core.model import Model
     from rung.core.task import Task
-    from rung.experiment.recorded_arms import diagnose_recordings
+    from rung.experiment.diagnosing.recorded_arms import diagnose_recordings
 
 
 def __getattr__(name: str) -> Any:

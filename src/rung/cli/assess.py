@@ -33,7 +33,7 @@ def assess(
     """
     from rung.config.questionnaire import FILE, read_questionnaire
     from rung.data.table import SUFFIXES
-    from rung.experiment.assess import assess_task
+    from rung.experiment.assessing.assess import assess_task
 
     beside = task.parent / FILE
     questions = read_questionnaire(answers or (beside if beside.is_file() else None), said)

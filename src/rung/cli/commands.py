@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from rung.core.evaluation import Answer, Metric
     from rung.core.registry import Part
     from rung.data.findings import Finding
-    from rung.experiment.compare import Columns
-    from rung.experiment.gate import Gate
+    from rung.experiment.comparing.compare import Columns
+    from rung.experiment.comparing.gate import Gate
     from rung.experiment.session import Watcher
     from rung.store.records import Plan, Text
     from rung.store.runs import RunFolder
@@ -206,8 +206,8 @@ def compare(
     `gate`: whether the systems hold against a baseline, kept in `comparison.json`. `judge`: its licensed dimensions stand
     beside the metrics. `out`: a folder that gets copies of the report and of `comparison.json`.
     """
-    from rung.experiment.compare import compare_files
-    from rung.experiment.judging import licensed_metrics, open_judge
+    from rung.experiment.comparing.compare import compare_files
+    from rung.experiment.judges.judging import licensed_metrics, open_judge
     from rung.store.atomic import write_text
     from rung.store.comparison import add_notes
     from rung.store.judging import read_licence

@@ -80,8 +80,8 @@ def compare(
     """
     from rung.cli.main import _spoken, _verdict, say
     from rung.cli.main import language as users_own
-    from rung.experiment.compare import Columns
-    from rung.experiment.gate import Gate
+    from rung.experiment.comparing.compare import Columns
+    from rung.experiment.comparing.gate import Gate
     from rung.store.comparison import read_comparison
 
     used: Language = _spoken(lang) or "en"

@@ -29,7 +29,7 @@ def diagnose(
     format, both, or a name of your own for a retrieval system); with them, or with `arms` in task.yaml, no model is asked.
     A run's report is written anew.
     """
-    from rung.experiment.diagnose import diagnose_task
+    from rung.experiment.diagnosing.diagnose import diagnose_task
 
     run = diagnose_task(source, runs=runs, questions=questions, model=model, arms=arms, progress=progress)
     found = run.read_diagnosis()
@@ -54,8 +54,8 @@ def stability(
     `repeats`: how often the very same is asked. `paraphrases`: a CSV or JSONL file with other wordings in `column`, and
     an `id` or the question as it stands. Kept as `stability.json`; the run's report is written anew.
     """
-    from rung.experiment.probes import Effort
-    from rung.experiment.stability import Paraphrases, measure_run
+    from rung.experiment.diagnosing.probes import Effort
+    from rung.experiment.diagnosing.stability import Paraphrases, measure_run
 
     folder = measure_run(
         run,

@@ -40,8 +40,8 @@ def calibrate_judge(
 
     `threshold`: what the lower end of kappa's interval must reach; 0.4 when absent.
     """
-    from rung.experiment.calibrate import THRESHOLD, calibrate
-    from rung.experiment.judging import open_judge
+    from rung.experiment.judges.calibrate import THRESHOLD, calibrate
+    from rung.experiment.judges.judging import open_judge
     from rung.store.judging import write_licence
 
     limit = THRESHOLD if threshold is None else threshold
@@ -62,7 +62,7 @@ def judge_run(
 ) -> DimensionTable:
     """Have a licensed judge mark the answers of two candidates of a run, and write the report anew."""
     from rung.cli.commands import report
-    from rung.experiment import judging
+    from rung.experiment.judges import judging
     from rung.store.judging import read_licence
     from rung.store.runs import RunFolder
 

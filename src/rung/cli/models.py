@@ -12,7 +12,7 @@ from rung.core.task import Language
 
 if TYPE_CHECKING:
     from rung.core.method import Progress
-    from rung.experiment.select import Compared
+    from rung.experiment.selecting.select import Compared
 
 models = typer.Typer(no_args_is_help=True, help="Compare base models before building on one.")
 
@@ -28,8 +28,8 @@ def compare_models(
     started: Callable[[str], Progress] | None = None,
 ) -> Compared:
     """Compare base models on dev questions; write models.json and models.html, in both languages, into a folder of runs."""
-    from rung.experiment.select import compare_models as compare
-    from rung.experiment.select import parse_weights
+    from rung.experiment.selecting.select import compare_models as compare
+    from rung.experiment.selecting.select import parse_weights
     from rung.reporting.select import write_models
 
     shares = parse_weights(weights) if weights else None

@@ -15,7 +15,7 @@ from rung.cli.spoken import spoken
 
 if TYPE_CHECKING:
     from rung.core.task import Language
-    from rung.experiment.ratings import Material, Shown
+    from rung.experiment.judges.ratings import Material, Shown
     from rung.metrics.judge import Dimension, Rubric
     from rung.store.records import Interval
     from rung.store.runs import RunFolder
@@ -65,7 +65,7 @@ def rate(items: Sequence[Shown], session: Session, *, rubric: Rubric | None = No
 
     Stopped at any moment, the same call goes on: a line is on disk before the next question is shown.
     """
-    from rung.experiment.ratings import is_rated
+    from rung.experiment.judges.ratings import is_rated
     from rung.store.atomic import AppendLog, read_log
 
     rows = read_log(session.path)
@@ -143,7 +143,7 @@ def rate_command(
     Example: **rung rate runs/my-run --rater mei**
     """
     from rung.cli.main import _spoken, language, say
-    from rung.experiment.ratings import to_show
+    from rung.experiment.judges.ratings import to_show
 
     used = _spoken(lang) or language()
     asked = Sources(sources, columns, id, before, after)
@@ -179,8 +179,8 @@ class Sources:
         return RunFolder.existing(self.paths[0]) if len(self.paths) == 1 and self.paths[0].is_dir() else None
 
     def material(self) -> Material:
-        from rung.experiment.ratings import material_of_files, material_of_run
-        from rung.experiment.recordings import Columns
+        from rung.experiment.comparing.recordings import Columns
+        from rung.experiment.judges.ratings import material_of_files, material_of_run
 
         if self.run is not None:
             return material_of_run(self.run, before=self.before, after=self.after)
@@ -191,7 +191,7 @@ class Sources:
 def rubric_for(judge: Path | None, language: Language) -> Rubric:
     """Dimensions and scale of a judge's file, or the built-in three from 1 to 5."""
     from rung.config.judge import load_judge
-    from rung.experiment.judging import rubric_of
+    from rung.experiment.judges.judging import rubric_of
     from rung.metrics.judge import Rubric, dimension, known_dimensions
 
     if judge is not None:
@@ -203,8 +203,8 @@ def rubric_for(judge: Path | None, language: Language) -> Rubric:
 def _table(sources: Sources, path: Path, rubric: Rubric) -> None:
     from rung.cli.commands import report
     from rung.core.errors import DataError
-    from rung.experiment.dimensions import before_and_after
-    from rung.experiment.ratings import ratings_table, read_labels
+    from rung.experiment.judges.dimensions import before_and_after
+    from rung.experiment.judges.ratings import ratings_table, read_labels
 
     run = sources.run
     try:
@@ -220,7 +220,7 @@ def summary(path: Path, rubric: Rubric, session: Session) -> list[str]:
     """Wins of each side over the whole file, and how far its raters agree."""
     from rung.cli.judge import shown
     from rung.core.errors import DataError
-    from rung.experiment.ratings import rater_agreement, read_labels
+    from rung.experiment.judges.ratings import rater_agreement, read_labels
 
     try:
         labels = read_labels(path, rubric)

@@ -19,6 +19,7 @@ from rung.experiment.adapt import adapt
 from rung.experiment.costs import prices_of
 from rung.experiment.decide import Contender, decide, price
 from rung.experiment.decide import Protocol as DecisionProtocol
+from rung.experiment.diagnosing.stability import Measured, light_stability
 from rung.experiment.evaluate import Question, evaluate
 from rung.experiment.headroom import best_on_dev
 from rung.experiment.journal import FileJournal
@@ -28,7 +29,6 @@ from rung.experiment.meter import PeakMemory, Stopwatch
 from rung.experiment.plan import make_plan, open_bench
 from rung.experiment.session import Session, Unwatched, Watcher
 from rung.experiment.setup import Prepared, prepare
-from rung.experiment.stability import Measured, light_stability
 from rung.methods.slots import encoder_named, seeded_sample
 from rung.store.atomic import run_lock, write_text
 from rung.store.records import Cell, Decision, Outcome, Plan

@@ -17,7 +17,7 @@ import pytest
 
 from rung.cli import main, spoken
 from rung.cli.judge import shown
-from rung.experiment import judging
+from rung.experiment.judges import judging
 from rung.metrics.judge import Judge, Rubric, dimension
 from rung.models.fake import FakeModel
 from rung.store.comparison import read_comparison

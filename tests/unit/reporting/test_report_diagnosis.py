@@ -13,9 +13,9 @@ from report_runs import HOSTILE
 from rung.core.evaluation import Answer
 from rung.core.model import Failure
 from rung.core.task import Example, Language
-from rung.experiment.axes import ArmAnswers, Subject, find_axis
-from rung.experiment.diagnosis_words import say
-from rung.experiment.retrieval_failures import failures_of
+from rung.experiment.diagnosing.axes import ArmAnswers, Subject, find_axis
+from rung.experiment.diagnosing.diagnosis_words import say
+from rung.experiment.diagnosing.retrieval_failures import failures_of
 from rung.reporting.build import build_report
 from rung.reporting.diagnosis import diagnosis_text
 from rung.reporting.stability import stability_text

@@ -1,6 +1,6 @@
 """One model answers questions in a process of its own, one at a time, so that its memory and its seconds are its own.
 
-`python -m rung.experiment.answering <folder>` is the child. It reads `job.json` and `questions.jsonl`, keeps every answer in
+`python -m rung.experiment.selecting.answering <folder>` is the child. It reads `job.json` and `questions.jsonl`, keeps every answer in
 `answers.jsonl` before the next is asked, writes `result.json` last, and prints one JSON object a line while it works.
 """
 
@@ -97,7 +97,7 @@ def _launch(folder: Path, progress: Progress, total: int) -> None:
     environment = {**os.environ, "TOKENIZERS_PARALLELISM": "false"}
     with (folder / "child.log").open("wb") as log:
         child = subprocess.Popen(
-            [sys.executable, "-m", "rung.experiment.answering", str(folder)],
+            [sys.executable, "-m", "rung.experiment.selecting.answering", str(folder)],
             stdout=subprocess.PIPE,
             stderr=log,
             env=environment,

@@ -14,9 +14,9 @@ from rung.config import load_config
 from rung.core.errors import DataError, InterruptedRun, RungError, UsageError
 from rung.core.model import Request
 from rung.core.task import Document, Example, OutputSpec, Task
-from rung.experiment.arms import format_examples, gold_passages
-from rung.experiment.diagnose import diagnose_task
-from rung.experiment.recorded_arms import ArmColumns, diagnose_recordings
+from rung.experiment.diagnosing.arms import format_examples, gold_passages
+from rung.experiment.diagnosing.diagnose import diagnose_task
+from rung.experiment.diagnosing.recorded_arms import ArmColumns, diagnose_recordings
 from rung.experiment.run import run_task
 from rung.experiment.setup import prepare
 from rung.store.diagnosis import Diagnosis
@@ -118,7 +118,7 @@ def test_a_run_is_diagnosed_with_its_own_prompt_and_a_local_model_needs_no_contr
 ) -> None:
     task = write_task(tmp_path, models=[scripted("hasty", 3)])
     count_asked(monkeypatch)
-    monkeypatch.setattr("rung.experiment.diagnose.is_deterministic", lambda model: True)
+    monkeypatch.setattr("rung.experiment.diagnosing.diagnose.is_deterministic", lambda model: True)
     run = run_task(task)
     diagnosed = diagnose_task(run.path)
     assert diagnosed.path == run.path

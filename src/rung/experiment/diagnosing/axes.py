@@ -18,7 +18,7 @@ from rung.core.errors import DataError
 from rung.core.evaluation import Answer
 from rung.core.hashing import seed_from
 from rung.core.task import Example
-from rung.experiment.diagnosis_words import join, points, say
+from rung.experiment.diagnosing.diagnosis_words import join, points, say
 from rung.experiment.evaluate import number
 from rung.stats.bootstrap import DRAWS, Draws, resample
 from rung.stats.intervals import bootstrap_interval

@@ -15,10 +15,7 @@ from rung.core.hashing import seed_from
 from rung.core.task import Example
 from rung.data.rejects import Row
 from rung.data.table import DataFile
-from rung.experiment.dimensions import Marks, Systems, before_and_after, dimension_rows
-from rung.experiment.evaluate import number
-from rung.experiment.judging import ends, examples_of
-from rung.experiment.recordings import (
+from rung.experiment.comparing.recordings import (
     ANSWER,
     MANY,
     QUESTION,
@@ -30,6 +27,9 @@ from rung.experiment.recordings import (
     said,
     shared_questions,
 )
+from rung.experiment.evaluate import number
+from rung.experiment.judges.dimensions import Marks, Systems, before_and_after, dimension_rows
+from rung.experiment.judges.judging import ends, examples_of
 from rung.metrics.judge import Rubric, Side, place
 from rung.stats.agreement import krippendorff_alpha
 from rung.store.judging import DimensionTable, write_table

@@ -15,10 +15,10 @@ from rung.core.errors import DataError
 from rung.core.evaluation import Answer
 from rung.core.hashing import hash_file, seed_from
 from rung.core.method import Progress, Silent
-from rung.experiment.dimensions import mean
 from rung.experiment.evaluate import number
-from rung.experiment.judging import LEAST_LABELS
-from rung.experiment.ratings import ComparedItem, Labels, MarkedItem, rater_agreement, read_labels
+from rung.experiment.judges.dimensions import mean
+from rung.experiment.judges.judging import LEAST_LABELS
+from rung.experiment.judges.ratings import ComparedItem, Labels, MarkedItem, rater_agreement, read_labels
 from rung.metrics.judge import Dimension, Judge, Mode, Preference, Rubric, place
 from rung.stats.bootstrap import Aggregate, Draws, resample
 from rung.stats.intervals import Floats, bootstrap_interval

@@ -13,10 +13,10 @@ from rung.core.model import Failure
 from rung.core.registry import create
 from rung.core.task import Example, Language, OutputSpec, Task
 from rung.data.table import read_table
-from rung.experiment.arms import mark_answers
-from rung.experiment.axes import ArmAnswers, Subject, find_axis
-from rung.experiment.recordings import ANSWER, QUESTION
-from rung.experiment.retrieval_failures import failures_of
+from rung.experiment.comparing.recordings import ANSWER, QUESTION
+from rung.experiment.diagnosing.arms import mark_answers
+from rung.experiment.diagnosing.axes import ArmAnswers, Subject, find_axis
+from rung.experiment.diagnosing.retrieval_failures import failures_of
 from rung.store.diagnosis import Diagnosis, Mark
 from rung.text.normalise import squeeze
 

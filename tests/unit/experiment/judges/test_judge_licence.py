@@ -15,10 +15,10 @@ from sklearn.metrics import cohen_kappa_score
 from rung.core.errors import DataError, UsageError
 from rung.core.method import Silent
 from rung.core.model import Request
-from rung.experiment.calibrate import agreement, calibrate, is_licensed, labels_needed, length_bias
-from rung.experiment.compare import compare_files
-from rung.experiment.judging import judge_run, licensed_metrics, withheld
-from rung.experiment.ratings import rater_agreement, read_labels
+from rung.experiment.comparing.compare import compare_files
+from rung.experiment.judges.calibrate import agreement, calibrate, is_licensed, labels_needed, length_bias
+from rung.experiment.judges.judging import judge_run, licensed_metrics, withheld
+from rung.experiment.judges.ratings import rater_agreement, read_labels
 from rung.metrics.judge import Dimension, Judge, Rubric
 from rung.models.fake import FakeModel
 from rung.store.judging import Licence, read_licence, read_table_of, write_licence

@@ -22,9 +22,9 @@ from rung.core.task import Document, Example, FitData, Task
 from rung.data.documents import read_documents
 from rung.data.fields import ReadSpec
 from rung.data.read import read_examples, read_files
-from rung.experiment.advice import Case, advise, conflicts_of, facts_of, missing_of, pilot, summary_of
+from rung.experiment.assessing.advice import Case, advise, conflicts_of, facts_of, missing_of, pilot, summary_of
+from rung.experiment.assessing.evidence import PASSAGE_WORDS, Evidence, gather
 from rung.experiment.costs import LOAD, MONTH_SECONDS, Demand, Priced, Prices, Upkeep, cost_record, prices_of
-from rung.experiment.evidence import PASSAGE_WORDS, Evidence, gather
 from rung.experiment.plan import is_trained, method_named, needs_model, open_model
 from rung.experiment.sentences import plain, teller
 from rung.experiment.setup import Prepared, prepare

@@ -10,8 +10,8 @@ from rung.core.errors import DataError
 from rung.core.evaluation import Answer
 from rung.core.model import Failure
 from rung.core.task import Example
-from rung.experiment.axes import ArmAnswers, Subject, find_axis
-from rung.experiment.retrieval_failures import failures_of
+from rung.experiment.diagnosing.axes import ArmAnswers, Subject, find_axis
+from rung.experiment.diagnosing.retrieval_failures import failures_of
 from rung.store.diagnosis import Diagnosis, Mark
 
 N = 60

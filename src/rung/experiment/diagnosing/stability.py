@@ -18,10 +18,10 @@ from rung.core.model import Model
 from rung.core.registry import create, find
 from rung.core.task import Example, Task
 from rung.data.table import read_table
+from rung.experiment.diagnosing.kept import answers_kept, is_deterministic
+from rung.experiment.diagnosing.probes import LIGHT, Effort, Probe, Skipped, probes, question_field
 from rung.experiment.evaluate import number
-from rung.experiment.kept import answers_kept, is_deterministic
 from rung.experiment.meter import Stopwatch
-from rung.experiment.probes import LIGHT, Effort, Probe, Skipped, probes, question_field
 from rung.experiment.purse import PaidModel, Purse
 from rung.methods.slots import seeded_sample
 from rung.models.cache import CachedModel

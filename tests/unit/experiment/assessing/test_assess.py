@@ -15,7 +15,7 @@ from rung.config.questionnaire import blank_questionnaire, read_questionnaire
 from rung.core.errors import UsageError
 from rung.core.model import Capabilities
 from rung.core.registry import parts
-from rung.experiment.evidence import rough_tokens
+from rung.experiment.assessing.evidence import rough_tokens
 from rung.models.fake import FakeModel
 from rung.reporting.assess import assessment_markdown, assessment_text
 from rung.store.assessment import Assessment, Rung
@@ -144,7 +144,7 @@ def test_few_examples_of_a_label_are_counted_label_by_label(tmp_path: Path, monk
     rows = labelled(60)[:130]
     model = FakeModel(id="trainable")
     model.capabilities = Capabilities(trainable=True, choices=True)
-    monkeypatch.setattr("rung.experiment.assess.open_model", lambda *_: model)
+    monkeypatch.setattr("rung.experiment.assessing.assess.open_model", lambda *_: model)
     study = assess(write(tmp_path, rows, kind="label"))
     complete(study)
     tuned = of(study, "fine_tune")

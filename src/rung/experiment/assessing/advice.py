@@ -9,7 +9,7 @@ from statistics import median
 
 from rung.config.questionnaire import Questionnaire
 from rung.core.task import Task
-from rung.experiment.evidence import PASSAGES, Evidence
+from rung.experiment.assessing.evidence import PASSAGES, Evidence
 from rung.experiment.sentences import join_names, money_text, percent_text, plain, teller
 from rung.experiment.wording import metric_name
 from rung.stats.power import examples_needed, smallest_gap

@@ -23,12 +23,9 @@ from rung.core.hashing import hash_json
 from rung.core.model import ModelRef, WeightsRef
 from rung.core.registry import create
 from rung.core.task import Example, Language, OutputSpec, Split, Task
-from rung.experiment.costs import Prices
-from rung.experiment.decide import Contender, Protocol, decide, price
-from rung.experiment.evaluate import summarise
-from rung.experiment.gate import Gate, check_gate, phrase
-from rung.experiment.pairs import pair_tests, parts_of
-from rung.experiment.recordings import (
+from rung.experiment.comparing.gate import Gate, check_gate, phrase
+from rung.experiment.comparing.pairs import pair_tests, parts_of
+from rung.experiment.comparing.recordings import (
     MANY,
     Columns,
     Recording,
@@ -39,6 +36,9 @@ from rung.experiment.recordings import (
     said,
     shared_questions,
 )
+from rung.experiment.costs import Prices
+from rung.experiment.decide import Contender, Protocol, decide, price
+from rung.experiment.evaluate import summarise
 from rung.metrics.judge import place
 from rung.store.atomic import run_lock, write_json, write_text
 from rung.store.comparison import Comparison, PairTest, write_comparison

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rung.core.errors import DataError, RungError, UsageError
 from rung.core.evaluation import Answer, Score
 from rung.core.task import Example
-from rung.experiment.compare import Columns, Gate, compare_files
+from rung.experiment.comparing.compare import Columns, Gate, compare_files
 from rung.store.comparison import Comparison, GateLine, read_comparison
 from rung.store.records import Decision
 from rung.store.runs import RunFolder

@@ -19,9 +19,9 @@ from rung.core.candidate import Candidate, OutputSlot, PromptSlot, ShotExample, 
 from rung.core.errors import DataError, InterruptedRun, UsageError
 from rung.core.model import Completion, Failure, ModelRef, Request
 from rung.core.task import Example, Language, OutputSpec, Task
-from rung.experiment.probes import LIGHT, Effort, Probe, Skipped, probes, question_field
+from rung.experiment.diagnosing.probes import LIGHT, Effort, Probe, Skipped, probes, question_field
+from rung.experiment.diagnosing.stability import Measured, Paraphrases, measure, measure_run
 from rung.experiment.run import run_task
-from rung.experiment.stability import Measured, Paraphrases, measure, measure_run
 from rung.metrics.text import ExactMatch
 from rung.models.fake import FakeModel
 from rung.store.diagnosis import KindStability, Stability

@@ -12,7 +12,7 @@ from small_task import scripted, write_task
 
 from rung.cli.models import compare_models
 from rung.core.errors import UsageError
-from rung.experiment.select import WEIGHTS, _dominates, _scored, check_weights, parse_weights
+from rung.experiment.selecting.select import WEIGHTS, _dominates, _scored, check_weights, parse_weights
 from rung.reporting.select import models_text
 from rung.store.records import Interval
 from rung.store.selection import ModelRow, Selection

@@ -14,8 +14,8 @@ from rung.core.method import Progress
 from rung.core.model import Failure, Model
 from rung.core.registry import find
 from rung.core.task import Example, Language
-from rung.experiment.dimensions import Marks, before_and_after, dimension_rows
-from rung.experiment.gate import phrase
+from rung.experiment.comparing.gate import phrase
+from rung.experiment.judges.dimensions import Marks, before_and_after, dimension_rows
 from rung.metrics.judge import (
     CHUNK,
     Dimension,

@@ -15,7 +15,7 @@ from rung.core.method import Progress, Silent
 from rung.core.model import Model
 from rung.core.registry import create
 from rung.core.task import Example
-from rung.experiment.arms import (
+from rung.experiment.diagnosing.arms import (
     LEANING,
     PASSAGES,
     SHOTS,
@@ -26,13 +26,13 @@ from rung.experiment.arms import (
     mark_answers,
     open_arm,
 )
-from rung.experiment.axes import LEAST, ArmAnswers, Subject, find_axis, missing
-from rung.experiment.kept import Repeated, answers_kept, is_deterministic
+from rung.experiment.diagnosing.axes import LEAST, ArmAnswers, Subject, find_axis, missing
+from rung.experiment.diagnosing.kept import Repeated, answers_kept, is_deterministic
+from rung.experiment.diagnosing.recorded_arms import diagnose_task_recordings
+from rung.experiment.diagnosing.reopen import reopen
+from rung.experiment.diagnosing.retrieval_failures import failures_of
 from rung.experiment.meter import Stopwatch
 from rung.experiment.plan import Bench, fit_data, open_bench
-from rung.experiment.recorded_arms import diagnose_task_recordings
-from rung.experiment.reopen import reopen
-from rung.experiment.retrieval_failures import failures_of
 from rung.experiment.setup import Prepared
 from rung.methods.slots import new_candidate, prompt_slot, seeded_sample
 from rung.models.openai_request import rough_tokens

@@ -21,9 +21,9 @@ from rung.core.method import Progress, Silent
 from rung.core.model import ModelRef
 from rung.core.registry import create
 from rung.core.task import Example
-from rung.experiment.answering import Answered, ask_alone
 from rung.experiment.costs import Prices, prices_of
 from rung.experiment.evaluate import number
+from rung.experiment.selecting.answering import Answered, ask_alone
 from rung.experiment.sentences import join_names, percent_text, teller
 from rung.experiment.setup import Prepared, prepare
 from rung.methods.slots import seeded_sample

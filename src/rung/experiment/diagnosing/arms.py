@@ -12,7 +12,7 @@ from rung.core.candidate import Candidate, Recipe, RetrieverSlot, ShotsSlot
 from rung.core.evaluation import Answer, Metric
 from rung.core.hashing import seed_from
 from rung.core.task import Document, Example, Task
-from rung.experiment.axes import RIGHT_AT
+from rung.experiment.diagnosing.axes import RIGHT_AT
 from rung.methods.slots import seeded_sample
 from rung.models.openai_request import rough_tokens
 from rung.retrieval.chunk import chunk_documents

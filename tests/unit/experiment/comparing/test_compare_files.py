@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rung.core.errors import DataError, RungError, UsageError
-from rung.experiment.compare import Columns, compare_files
+from rung.experiment.comparing.compare import Columns, compare_files
 from rung.store.comparison import read_comparison
 from rung.store.records import Decision, Standing
 from rung.store.runs import RunFolder

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from rung.core.answer import Hit, Opened, Retriever
 from rung.core.task import Example, Task
-from rung.experiment.diagnosis_words import say
-from rung.experiment.kept import Repeated
+from rung.experiment.diagnosing.diagnosis_words import say
+from rung.experiment.diagnosing.kept import Repeated
 from rung.store.diagnosis import Kind
 from rung.store.records import Text
 from rung.text.variants import asks, case_forms, framed, punctuation_forms, script_forms, width_forms
