@@ -1,0 +1,1 @@
+"""What a task needs before anything is spent: which rungs are possible, and which come first."""

@@ -1,0 +1,1 @@
+"""Answers that other systems have given, compared with the same statistics."""

@@ -1,0 +1,1 @@
+"""Why answers go wrong, and how steady they are."""

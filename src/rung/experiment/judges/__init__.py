@@ -1,0 +1,1 @@
+"""Judged answers: human marks, and models as judges once they are licensed."""

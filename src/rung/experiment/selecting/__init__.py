@@ -1,0 +1,1 @@
+"""Base models on the same questions: quality against what they take."""
