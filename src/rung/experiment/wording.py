@@ -113,6 +113,8 @@ def _why(decision: Decision, language: Lang) -> str:
     if decision.winner:
         key = "cost_upkeep" if decision.upkeep else "cost"
         lines.append(_say(key, language, cost=money(named.cost_per_1000), currency=decision.currency))
+        if decision.target is None:
+            lines.append(_say("no_target", language, score=percent(named.quality.point)))
     baseline = next((s for s in decision.standings if s.method == "baseline"), None)
     if baseline is not None and baseline is not named:
         lines.append(_say("baseline_said", language, score=percent(baseline.quality.point)))
