@@ -6,11 +6,10 @@ The baseline answers all 3,080 test questions; the decision compares all rungs o
 from __future__ import annotations
 
 import csv
-import tempfile
 from pathlib import Path
 
 import numpy as np
-from harness import finish, need_datasets, say
+from harness import finish, need_datasets, say, work_folder
 
 from rung.cli.screen import Screen
 from rung.core.answer import open_candidate
@@ -47,8 +46,7 @@ def write_split(source: Path, target: Path, keep: int | None, prefix: str) -> No
 
 def main() -> None:
     folder = need_datasets("banking77") / "banking77"
-    work = Path(tempfile.gettempdir()) / "rung-bench-banking77"
-    work.mkdir(exist_ok=True)
+    work = work_folder("banking77")
     write_split(folder / "train.csv", work / "train.csv", None, "train")
     write_split(folder / "test.csv", work / "test-1000.csv", TEST, "test")
     write_split(folder / "test.csv", work / "test-full.csv", None, "test")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import json
 import os
 import platform
 import sys
+import tempfile
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,17 @@ def need_datasets(*names: str) -> Path:
             say(f"skipped: the data set {name} is not beside this checkout")
             raise SystemExit(0)
     return DATASETS
+
+
+def work_folder(name: str) -> Path:
+    """Where a long benchmark keeps its run, to resume a killed one; other code starts anew, so no figure is older than it."""
+    code = hashlib.sha256()
+    for path in sorted((ROOT / "src").rglob("*")):
+        if path.suffix in {".py", ".json"}:
+            code.update(path.read_bytes())
+    folder = Path(tempfile.gettempdir()) / f"rung-bench-{name}-{code.hexdigest()[:12]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def finish(name: str, n: Any, **figures: Any) -> None:

@@ -1,13 +1,12 @@
 """Racing settings on dev against asking everything: calls saved, and what the winner loses by it, on three real tasks.
 
-Every setting of a wide grid answers every dev question once, on the embedded model; those scores are kept in the cache folder, so
+Every setting of a wide grid answers every dev question once, on the embedded model; those scores are kept, so
 that a second run replays them. The race's decisions depend on scores alone, so racing over the kept scores in many seeded orders of
 the questions is exact. Label tasks are raced before calibration, text tasks with short answers.
 """
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import xquad
 from banking77 import write_split
-from harness import ROOT, finish, need_datasets, say
+from harness import ROOT, finish, need_datasets, say, work_folder
 
 from rung.core.hashing import hash_json, seed_from
 from rung.core.method import Budget, Trial
@@ -164,7 +163,7 @@ def replay(name: str, table: np.ndarray, orders: int = ORDERS, rule: Rule | None
 
 
 def main(wanted: Sequence[str] = ()) -> None:
-    cache = Path(os.environ.get("RUNG_CACHE") or ROOT / ".cache" / "rung") / "bench-racing"
+    cache = work_folder("racing")
     figures: dict[str, object] = {}
     ratios, regrets, n = [], [], {}
     started = time.perf_counter()
