@@ -7,19 +7,16 @@ whole official public test. `accuracy`: mean over the five splits, with an inter
 from __future__ import annotations
 
 import csv
-import gzip
-import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from harness import finish, need_datasets, say
+from harness import finish, need_datasets, read_rows, say
 
 from rung.experiment.run import run_task
 from rung.metrics.scoring import mean_of_only_part
-from rung.stats.bootstrap import resample
-from rung.stats.intervals import bootstrap_interval
+from rung.stats.bootstrap import guarded_interval, resample
 from rung.store.runs import RunFolder
 
 SPLITS = 5
@@ -60,13 +57,10 @@ Rows = list[tuple[str, str]]
 
 def read(folder: Path, name: str) -> Rows:
     """(sentence, label) of one official file."""
-    path = folder / f"{name}.jsonl"
-    text = path.read_text("utf-8") if path.is_file() else gzip.open(f"{path}.gz", "rt", encoding="utf-8").read()
     names = NAMES
     if folder.name == "tnews":
-        lines = (folder / "label_index2en2zh.jsonl").read_text("utf-8").split("\n")
-        names = {line["label_desc"]: line["label_zh"] for line in map(json.loads, filter(None, lines))}
-    rows = [json.loads(line) for line in text.split("\n") if line]
+        names = {line["label_desc"]: line["label_zh"] for line in read_rows(folder / "label_index2en2zh.jsonl")}
+    rows = read_rows(folder / f"{name}.jsonl")
     return [(row["sentence"], names[row.get("label_desc", row["label"])]) for row in rows]
 
 
@@ -93,7 +87,7 @@ def mean_over_splits(rights: Sequence[Sequence[float]]) -> list[float]:
     """Mean accuracy and its interval; whole questions are resampled, with their answers after every split."""
     parts = np.array(rights).mean(axis=0)[:, None, None]
     drawn = resample(parts, None, mean_of_only_part, np.random.default_rng(7))
-    bounds = bootstrap_interval(drawn.point, drawn.draws, drawn.units)
+    bounds = guarded_interval(drawn)
     return [round(float(value[0]), 4) for value in (drawn.point, bounds.low, bounds.high)]
 
 

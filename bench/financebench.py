@@ -10,7 +10,6 @@ examples of the form, so that axis must be "context" and `behaviour` "not_identi
 
 from __future__ import annotations
 
-import gzip
 import json
 import tempfile
 from collections.abc import Iterable
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from harness import finish, need_datasets, say
+from harness import finish, need_datasets, read_rows, say
 
 from rung.cli.commands import compare
 from rung.experiment.comparing.compare import Columns
@@ -33,7 +32,7 @@ MODELS = ("gpt-4-1106-preview", "gpt-4")
 
 def main() -> None:
     source = need_datasets("rag_financebench") / "rag_financebench" / "human_labelled_answers.jsonl.gz"
-    rows = [json.loads(line) for line in gzip.open(source, "rt", encoding="utf-8").read().split("\n") if line]
+    rows = read_rows(source)
     runs = sorted({row["run"] for row in rows if row["run"].startswith("gpt-4")})
     with tempfile.TemporaryDirectory() as folder:
         files = []
@@ -78,8 +77,7 @@ def main() -> None:
 
 def filings(folder: Path) -> dict[str, str]:
     """The filing that each question is about."""
-    text = gzip.open(folder / "financebench_open_source.jsonl.gz", "rt", encoding="utf-8").read()
-    return {row["financebench_id"]: row["doc_name"] for row in map(json.loads, filter(None, text.split("\n")))}
+    return {row["financebench_id"]: row["doc_name"] for row in read_rows(folder / "financebench_open_source.jsonl.gz")}
 
 
 def diagnosed(model: str, rows: list[dict], filing: dict[str, str], folder: Path) -> Diagnosis:

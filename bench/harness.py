@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import gzip
 import hashlib
 import json
 import os
@@ -42,6 +43,13 @@ def work_folder(name: str) -> Path:
     folder = Path(tempfile.gettempdir()) / f"rung-bench-{name}-{code.hexdigest()[:12]}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a JSONL file, plain or gzipped, as it lies there or with .gz behind its name."""
+    path = path if path.is_file() else path.with_name(path.name + ".gz")
+    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
+        return [json.loads(line) for line in file.read().split("\n") if line]
 
 
 def finish(name: str, n: Any, **figures: Any) -> None:

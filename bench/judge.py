@@ -8,7 +8,6 @@ and keeps no result.
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
 import sys
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from harness import finish, need_datasets, say
+from harness import finish, need_datasets, read_rows, say
 
 from rung.core.evaluation import Answer
 from rung.core.hashing import seed_from
@@ -69,7 +68,7 @@ def main() -> None:
 
 def read(folder: Path) -> list[dict[str, Any]]:
     """Labelled answers as text, each with its question."""
-    asked = {row["financebench_id"]: row["question"] for row in lines(folder / "financebench_open_source.jsonl.gz")}
+    asked = {row["financebench_id"]: row["question"] for row in read_rows(folder / "financebench_open_source.jsonl.gz")}
     return [
         row
         | {
@@ -77,13 +76,8 @@ def read(folder: Path) -> list[dict[str, Any]]:
             "answer": str(row["model_answer"] or "").strip(),
             "gold": str(row["gold_answer"]),
         }
-        for row in lines(folder / "human_labelled_answers.jsonl.gz")
+        for row in read_rows(folder / "human_labelled_answers.jsonl.gz")
     ]
-
-
-def lines(path: Path) -> list[dict[str, Any]]:
-    text = gzip.open(path, "rt", encoding="utf-8").read()
-    return [json.loads(line) for line in text.split("\n") if line]
 
 
 # Judges without a language model

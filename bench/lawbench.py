@@ -11,8 +11,6 @@ on 100 or 300 questions of the other two. The recorded models saw no question wi
 from __future__ import annotations
 
 import csv
-import gzip
-import json
 import math
 import re
 import tempfile
@@ -22,7 +20,7 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-from harness import finish, need_datasets, say
+from harness import finish, need_datasets, read_rows, say
 from scipy.stats import norm, spearmanr
 
 from rung.experiment.run import run_task
@@ -97,8 +95,7 @@ def separability(scores: dict[str, float]) -> dict:
 
 def read_task(folder: Path, task: str) -> list[tuple[str, str]]:
     """(question, label); the frame around both, which is the same in every row, is taken off."""
-    text = gzip.open(folder / f"{task}.jsonl.gz", "rt", encoding="utf-8").read()
-    rows = [json.loads(line) for line in text.split("\n") if line]
+    rows = read_rows(folder / f"{task}.jsonl.gz")
     return [(row["question"].removeprefix("句子:"), re.sub(r"^.*[:：]|。$", "", row["answer"])) for row in rows]
 
 

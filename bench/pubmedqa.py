@@ -8,13 +8,11 @@ questions are used, 150 of them for test, and of each abstract its last words, w
 from __future__ import annotations
 
 import csv
-import gzip
-import json
 import tempfile
 from pathlib import Path
 
 import numpy as np
-from harness import finish, need_datasets, say
+from harness import finish, need_datasets, read_rows, say
 
 from rung.cli.screen import Screen
 from rung.experiment.run import run_task
@@ -36,8 +34,7 @@ budget: {minutes: 8}
 
 
 def write_project(work: Path, source: Path, methods: str = "[baseline, prompt, few_shot]") -> None:
-    text = gzip.open(source, "rt", encoding="utf-8").read()
-    rows = [json.loads(line) for line in text.split("\n") if line]
+    rows = read_rows(source)
     kept = sorted(np.random.default_rng(7).permutation(len(rows))[:ROWS])
     with (work / "questions.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")

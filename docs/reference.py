@@ -24,7 +24,7 @@ from rung.config import Config, ModelConfig, field_docs
 from rung.config.schema import DEFAULT_METRICS
 from rung.core import candidate, evaluation, model, task
 from rung.core.registry import parts
-from rung.store import records
+from rung.store import assessment, comparison, costs, diagnosis, judging, records, selection
 from rung.training.sft import SftResult, SftSettings
 
 FOLDER = Path(__file__).with_name("reference")
@@ -66,8 +66,37 @@ RECORDS: tuple[type[Any], ...] = (
     records.Pair,
     records.Text,
     SftResult,
+    costs.Costs,
+    costs.CostLine,
+    costs.Monthly,
+    costs.BreakEven,
+    diagnosis.Diagnosis,
+    diagnosis.Arm,
+    diagnosis.Effect,
+    diagnosis.MatrixCell,
+    diagnosis.Shown,
+    diagnosis.RetrievalFailures,
+    diagnosis.Stability,
+    diagnosis.KindStability,
+    diagnosis.Changed,
+    comparison.Comparison,
+    comparison.PairTest,
+    comparison.GateRecord,
+    comparison.GateLine,
+    judging.DimensionTable,
+    judging.DimensionRow,
+    judging.SystemMark,
+    judging.Licence,
+    judging.AgreementRecord,
+    selection.Selection,
+    selection.ModelRow,
+    assessment.Assessment,
+    assessment.Fact,
+    assessment.Rung,
+    assessment.Reason,
+    assessment.Conflict,
 )
-"""What lies in a run folder; each has a section of its name in run-folder.md."""
+"""What lies in a run folder or beside it; each has a section of its name in run-folder.md."""
 
 HEAD = """\
 # task.yaml
@@ -96,14 +125,25 @@ data: {examples: questions.csv}
 """
 
 SETTINGS = """
-`fine_tune`, `few_shot+fine_tune` and `rag+fine_tune` take the hyper-parameters below; the second takes `k` besides (examples
-shown, 3), the third `k` (passages shown, 2) and `chunk_words` (70). An unknown name is refused (E2407). The other methods
-choose their settings on dev and take none. `max_seconds` is the rung's share of the budget, and `seed` is `data.seed`,
-unless they are written here.
+An unknown name is refused (E2407).
 
-`fine_tune`、`few_shot+fine_tune` 和 `rag+fine_tune` 接受下列超参数；第二个另有 `k`（展示的示例数，3），第三个另有
-`k`（展示的段落数，2）和 `chunk_words`（70）。未知名称会被拒绝（E2407）。其他方法在开发集上自行选择设置，不接受设置项。
-不写时，`max_seconds` 是该方法分到的预算，`seed` 等于 `data.seed`。
+| method | settings |
+|---|---|
+| `baseline` | none |
+| `prompt`, `few_shot`, `rag` | `grid`: usual (default) or wide; `search`: race (default) or exhaustive |
+| `optimise_prompt` | `calls` (600, at least 100), `proposals` (4), `demos` (4), `writer` (`model`, `rules`, or a mapping with kind, id and options) |
+| `fine_tune` | the hyper-parameters below |
+| `few_shot+fine_tune` | the same, and `k` (examples shown, 3) |
+| `rag+fine_tune` | the same, `k` (passages shown, 2) and `chunk_words` (70) |
+
+[Racing](../concepts/racing.md) says what the settings of the first rows mean. `max_seconds` is the rung's share of the budget, and `seed`
+is `data.seed`, unless they are written here.
+
+未知名称会被拒绝（E2407）。`prompt`、`few_shot` 和 `rag` 接受 `grid`（usual 或 wide，默认 usual）和 `search`（race 或
+exhaustive，默认 race）；`optimise_prompt` 接受 `calls`（600，至少 100）、`proposals`（4）、`demos`（4）和 `writer`（`model`、
+`rules`，或含 kind、id、options 的一项）；`fine_tune` 接受下列超参数，`few_shot+fine_tune` 另有 `k`（展示的示例数，3），
+`rag+fine_tune` 另有 `k`（展示的段落数，2）和 `chunk_words`（70）。`baseline` 没有设置项。不写时，`max_seconds` 是该方法分到的
+预算，`seed` 等于 `data.seed`。
 """
 
 
@@ -168,12 +208,14 @@ def page() -> str:
     lines += ["不写 `name` 时取文件所在文件夹的名字。`models.*` 是列表中一项的字段。", ""]
     lines += [
         "A run stops before the first call to an endpoint after `budget.max_cost` is reached, so that a batch under way may go beyond",
-        "it; what is finished is kept. `rung run --max-cost` and `--max-hours` go before `budget` for one call. `encoder: folder`",
-        "cannot be given its path here yet. A model of kind `recorded` runs no rung: compare recorded answers with `rung compare`.",
+        "it; what is finished is kept. `rung run --max-cost` and `--max-hours` go before `budget` for one call. `encoder: folder:PATH`",
+        "takes PATH from where the command runs. A model of kind `recorded` runs no rung: compare recorded answers with `rung compare`.",
+        "`arms` is read by `rung diagnose`, `judge` by `rung judge`, `rung rate` and `rung compare`; neither changes a run.",
         "",
         "接口费用达到 `budget.max_cost` 之后，不再发出新的请求，运行停止，已完成的部分会保留；正在进行的一批请求可能略微超出上限。",
-        "`rung run` 的 `--max-cost` 和 `--max-hours` 只对当次执行有效，优先于 `budget`。`encoder: folder` 还不能在这里写路径。",
-        "`recorded` 类型的模型不能运行任何方法：已记录的答案请用 `rung compare` 比较。",
+        "`rung run` 的 `--max-cost` 和 `--max-hours` 只对当次执行有效，优先于 `budget`。`encoder: folder:路径` 中的路径相对于执行命令的位置。",
+        "`recorded` 类型的模型不能运行任何方法：已记录的答案请用 `rung compare` 比较。`arms` 供 `rung diagnose` 使用，`judge` 供",
+        "`rung judge`、`rung rate` 和 `rung compare` 使用，都不影响运行。",
         "",
     ]
     lines += ["## Metrics when none are named / 默认指标", ""]

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rung.cli import commands
+from rung.cli.options import AsJson, TaskLang
+from rung.cli.spoken import asked_language, say
 from rung.core.errors import UsageError
-from rung.core.task import Language
 
 if TYPE_CHECKING:
+    from rung.core.task import Language
     from rung.store.assessment import Assessment
 
 FORMATS = (".html", ".md", ".json")
@@ -46,7 +49,6 @@ def assess(
 
 def _proposed(examples: Path, documents: Path | None, folder: Path) -> Path:
     """The task.yaml that `rung init` would write, in a folder of its own."""
-    from rung.cli.commands import _documents_beside
     from rung.config import propose_config
     from rung.data.table import read_table
     from rung.store.atomic import write_text
@@ -54,7 +56,7 @@ def _proposed(examples: Path, documents: Path | None, folder: Path) -> Path:
     if not examples.is_file():
         raise UsageError("E1305", path=examples)
     table = read_table(examples, limit=2000)
-    found = documents or _documents_beside(examples)
+    found = documents or commands.documents_beside(examples)
     text = propose_config(table.columns, table.rows, str(found.resolve()) if found else None, str(examples.resolve()))
     write_text(folder / "task.yaml", text)
     return folder / "task.yaml"
@@ -78,6 +80,7 @@ def write_assessment(assessment: Assessment, out: Path, language: Language) -> l
     Raises UsageError E4412 for another ending.
     """
     from rung.reporting.assess import assessment_markdown, assessment_page
+    from rung.reporting.page import in_both
     from rung.store.atomic import write_json, write_text
 
     if out.suffix not in FORMATS:
@@ -86,14 +89,13 @@ def write_assessment(assessment: Assessment, out: Path, language: Language) -> l
         write_json(out, assessment.model_dump(mode="json"))
         return [out]
     made = assessment_page if out.suffix == ".html" else assessment_markdown
-    other: Language = "en" if language == "zh" else "zh"
-    paths = {language: out, other: out.with_suffix(f".{other}{out.suffix}")}
+    paths = in_both(out, language)
     for spoken, path in paths.items():
         write_text(path, made(assessment, spoken))
     return list(paths.values())
 
 
-def command(
+def assess_command(
     task: Annotated[Path, typer.Argument(help="the task file, or a file of examples", metavar="TASK.YAML")] = Path(
         "task.yaml"
     ),
@@ -111,25 +113,23 @@ def command(
         bool, typer.Option("--measure", help="time a question on local models; reads their weights")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="also write .html or .md, in both languages, or .json")] = None,
-    lang: Annotated[str | None, typer.Option("--lang", help="en or zh; the task's language when absent")] = None,
-    json: Annotated[bool, typer.Option("--json", help="print JSON for programs")] = False,
+    lang: TaskLang = None,
+    json: AsJson = False,
 ) -> None:
     """Say which rungs can be tried on a task, which first and why, what is missing, and what each would cost.
 
     Example: **rung assess task.yaml --set data_may_leave=false --out assess.html**
     """
-    from rung.cli import commands
-    from rung.cli.main import _spoken, say
     from rung.reporting.assess import assessment_text
 
-    spoken = _spoken(lang)
+    asked = asked_language(lang)
     if init:
         print(init_assess(task.parent, force=force))
         return
     if out is not None and out.suffix not in FORMATS:
         raise UsageError("E4412", value=out.suffix or out.name)
     study = assess(task, answers=answers, said=said or (), documents=documents, measure=measure)
-    language: Language = spoken or study.language
+    language: Language = asked or study.language
     print(commands.to_json(study.model_dump(mode="json")) if json else assessment_text(study, language).rstrip("\n"))
     if out is not None:
         for path in write_assessment(study, out, language):

@@ -55,7 +55,7 @@ def init(examples: Path, *, documents: Path | None = None, out: Path | None = No
     if out.exists() and not force:
         raise UsageError("E1306", path=out)
     table = read_table(examples, limit=2000)
-    folder = documents or _documents_beside(examples)
+    folder = documents or documents_beside(examples)
     text = propose_config(
         table.columns,
         table.rows,
@@ -66,7 +66,8 @@ def init(examples: Path, *, documents: Path | None = None, out: Path | None = No
     return out
 
 
-def _documents_beside(examples: Path) -> Path | None:
+def documents_beside(examples: Path) -> Path | None:
+    """A folder `documents` or `docs` beside a file of examples."""
     return next((p for name in ("documents", "docs") if (p := examples.parent / name).is_dir()), None)
 
 
@@ -183,10 +184,11 @@ def ask(question: str | Mapping[str, str], *, run: Path = Path("runs"), candidat
 
 @dataclass(frozen=True)
 class JudgeFiles:
-    """A judge (its task.yaml or judge.yaml) and what it was licensed for (`judge.json`)."""
+    """A judge (its task.yaml or judge.yaml) and what it was licensed for."""
 
     judge: Path
     licence: Path | None = None
+    """`judge.json` in the working folder when absent, where there is one."""
 
 
 def compare(
@@ -210,14 +212,13 @@ def compare(
     from rung.experiment.judges.judging import licensed_metrics, open_judge
     from rung.store.atomic import write_text
     from rung.store.comparison import add_notes
-    from rung.store.judging import read_licence
+    from rung.store.judging import find_licence
 
     judged: Sequence[Metric] = ()
     notes: Sequence[Text] = ()
     if judge is not None:
-        licence = read_licence(judge.licence) if judge.licence else None
         wanted = (metric,) if isinstance(metric, str) else metric
-        judged, notes = licensed_metrics(open_judge(judge.judge, language=language), licence, wanted)
+        judged, notes = licensed_metrics(open_judge(judge.judge), find_licence(judge.licence), wanted)
     folder = compare_files(
         files,
         columns=columns,

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rung.cli import commands
-from rung.cli.spoken import spoken
+from rung.cli.options import AsJson, LicenceFile
+from rung.cli.spoken import asked_language, in_language, own_language, say, spoken
+from rung.cli.verdict import show_verdict
 from rung.core.errors import Problem, TargetNotMet, UsageError
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ def compare(
     judge: Annotated[
         Path | None, typer.Option(help="task.yaml or judge.yaml of a judge, whose marks stand beside")
     ] = None,
-    licence: Annotated[Path | None, typer.Option(help="its licence, from rung judge calibrate")] = None,
+    licence: LicenceFile = None,
     ci: Annotated[bool, typer.Option("--ci", help="exit 6 unless the other systems hold against --baseline")] = False,
     baseline: Annotated[
         str, typer.Option(help="with --ci: the system that must not be undercut, by its file's name")
@@ -68,8 +70,10 @@ def compare(
     ] = "strict",
     out: Annotated[Path | None, typer.Option(help="folder for report.html, .md, .json and comparison.json")] = None,
     runs: Annotated[Path, typer.Option(help="folder of runs")] = Path("runs"),
-    lang: Annotated[str | None, typer.Option("--lang", help="en or zh; en when absent")] = None,
-    json: Annotated[bool, typer.Option("--json", help="print JSON for programs")] = False,
+    lang: Annotated[
+        str | None, typer.Option("--lang", help="language of the answers and of the report: en or zh; en when absent")
+    ] = None,
+    json: AsJson = False,
 ) -> None:
     """Compare answers that any systems have given, with the same statistics, decision and report.
 
@@ -78,53 +82,48 @@ def compare(
     As a gate: **rung compare new.jsonl old.jsonl --metric token_f1 --ci --baseline old --margin 0.02** exits with 0 where new is
     shown to be no worse than old by the margin, and with 6 where it is not.
     """
-    from rung.cli.main import _spoken, _verdict, say
-    from rung.cli.main import language as users_own
     from rung.experiment.comparing.compare import Columns
     from rung.experiment.comparing.gate import Gate
     from rung.store.comparison import read_comparison
 
-    used: Language = _spoken(lang) or "en"
+    language: Language = asked_language(lang) or "en"
     if ci_mode not in MODES:
         raise UsageError("E1213", value=ci_mode, known=", ".join(MODES), near="", near_zh="")
     if (ci or baseline) and not (ci and baseline):
         raise UsageError("E4316")
-    found = Columns(
+    columns_of = Columns(
         id, question, answer, reference, label, right, group, score, _split(scale), _split(columns), by, common
     )
     gate = Gate(baseline, "lenient" if ci_mode == "lenient" else "strict") if ci else None
     asked = commands.JudgeFiles(judge, licence) if judge else None
     folder = commands.compare(
         files,
-        columns=found,
+        columns=columns_of,
         metric=metric or (),
         judge=asked,
         margin=margin,
-        language=used,
+        language=language,
         gate=gate,
         runs=runs,
         out=out,
     )
-    _verdict(folder.path, lang, json)
+    show_verdict(folder.path, language=language, json=json)
     comparison = read_comparison(folder.path)
     if comparison is None:
         return
-    for told in talk(comparison, lang or users_own()):
+    talking = asked_language(lang) or own_language()
+    lines = comparison.gate.lines if comparison.gate else ()
+    for told in [*talk(comparison, talking), *(in_language(line.said, talking) for line in lines if line.passed)]:
         say(told)
-    if comparison.gate is None:
-        return
-    failed = [line for line in comparison.gate.lines if not line.passed]
-    for line in comparison.gate.lines:
-        if line.passed:
-            say(getattr(line.said, lang or users_own()))
+    failed = [line for line in lines if not line.passed]
     if failed:
         problems = [Problem("E4321", values={"said": line.said.en, "said_zh": line.said.zh}) for line in failed]
         raise TargetNotMet("E4321", problems=problems)
 
 
-def talk(comparison: Comparison, language: str) -> list[str]:
-    """What the verdict does not say: what was left out, and pairs that stay apart after Holm's correction."""
-    lines = [getattr(note, language) for note in comparison.notes]
+def talk(comparison: Comparison, language: Language) -> list[str]:
+    """What the verdict does not say: what was left out, and the tests of all pairs, corrected for their number."""
+    lines = [in_language(note, language) for note in comparison.notes]
     for pair in comparison.pairs:
         if pair.p_holm is None:
             continue

@@ -1,10 +1,16 @@
-"""The commands `diagnose` and `stability` as functions: arguments in, records out, nothing printed."""
+"""`rung diagnose` and `rung stability`: what errors lack, and whether the answer stays the same."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rung.cli import commands
+from rung.cli.options import AsJson, RunPath, RunsFolder, TaskLang
+from rung.cli.spoken import asked_language, own_language
 
 if TYPE_CHECKING:
     from rung.core.method import Progress
@@ -72,7 +78,81 @@ def stability(
 
 def _report(run: RunFolder, language: Language | None) -> None:
     """A diagnosis may come before the run: then there is nothing to report yet."""
-    from rung.cli import commands
-
     if (run.path / "run.yaml").is_file():
         commands.report(run.path, language=language)
+
+
+def _language_of(source: Path) -> Language:
+    """The language of a run's task, or of a task file."""
+    from rung.config import load_config, to_task
+    from rung.store.runs import RunFolder
+
+    if source.is_file():
+        return to_task(load_config(source), ()).language
+    found: Language = RunFolder.existing(source).read_run().get("task", {}).get("language", "en")
+    return found
+
+
+def diagnose_command(
+    source: Annotated[
+        Path, typer.Argument(help="a task file, a run, or a folder of runs", metavar="TASK.YAML|RUN")
+    ] = commands.TASK_FILE,
+    questions: Annotated[int, typer.Option(help="dev questions to ask, at most", min=10)] = 100,
+    model: Annotated[str, typer.Option(help="one of several models; the first when absent")] = "",
+    runs: RunsFolder = None,
+    lang: TaskLang = None,
+    json: AsJson = False,
+) -> None:
+    """Find out what the errors lack: knowledge, or the form of an answer.
+
+    Dev questions are asked alone, twice; with the passage that holds the answer; with examples of the form; and with both.
+    Recorded answers, named under `arms` in task.yaml, take the place of a model.
+
+    Example: **rung diagnose task.yaml --questions 60**
+    """
+    from rung.cli.screen import Screen
+    from rung.reporting.diagnosis import diagnosis_text
+
+    language = asked_language(lang)
+    with Screen(language or own_language()) as screen:
+        progress = screen.bar("diagnose")
+        found = diagnose(source, questions=questions, model=model, runs=runs, progress=progress, language=language)
+    if json:
+        print(commands.to_json(found.model_dump(mode="json")))
+    else:
+        print(diagnosis_text(found, language or _language_of(source)), end="")
+
+
+def stability_command(
+    run: RunPath = Path("runs"),
+    candidate: Annotated[str, typer.Option(help="another candidate than the winner")] = "",
+    repeats: Annotated[int, typer.Option(help="how often the very same is asked", min=1)] = 5,
+    questions: Annotated[int, typer.Option(help="dev questions to ask, at most", min=1)] = 50,
+    paraphrases: Annotated[Path | None, typer.Option(help="file with other wordings that people wrote")] = None,
+    column: Annotated[str, typer.Option(help="column of that file that holds the wording")] = "paraphrase",
+    lang: TaskLang = None,
+    json: AsJson = False,
+) -> None:
+    """Measure whether a candidate answers the same when dev questions are asked again, in other words and forms.
+
+    Example: **rung stability runs/my-run --paraphrases wordings.csv**
+    """
+    from rung.cli.screen import Screen
+    from rung.reporting.stability import stability_text
+
+    language = asked_language(lang)
+    with Screen(language or own_language()) as screen:
+        found = stability(
+            run,
+            candidate=candidate,
+            repeats=repeats,
+            questions=questions,
+            paraphrases=paraphrases,
+            column=column,
+            progress=screen.bar("stability"),
+            language=language,
+        )
+    if json:
+        print(commands.to_json(found.model_dump(mode="json")))
+    else:
+        print(stability_text(found, language or _language_of(run)), end="")

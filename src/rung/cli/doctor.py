@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import sys
 from importlib import metadata, util
@@ -29,7 +30,8 @@ def _versions() -> list[Health]:
         except metadata.PackageNotFoundError:
             found.append(Health(name, False, "not installed", f"pip install {name}"))
             continue
-        parts = tuple(int(part) for part in version.split("+")[0].split(".")[:2])
+        # Of a release candidate, 5.3rc1, the leading digits count.
+        parts = tuple(int(number) for number in re.findall(r"(?:^|\.)(\d+)", version)[:2])
         wanted = ".".join(map(str, floor))
         found.append(Health(name, parts >= floor, version, f"needs {wanted} or newer: pip install -U {name}"))
     return found

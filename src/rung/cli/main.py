@@ -6,19 +6,20 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from rung.cli import commands, judge
-from rung.cli.assess import command as assess
+from rung.cli.assess import assess_command
 from rung.cli.compare import compare
+from rung.cli.diagnosis import diagnose_command, stability_command
 from rung.cli.models import models
+from rung.cli.options import AsJson, RunPath, RunsFolder, TaskFile, TaskLang
 from rung.cli.rate import rate_command
-from rung.core.errors import InterruptedRun, RungError, TargetNotMet, UsageError
-
-if TYPE_CHECKING:
-    from rung.core.task import Language
+from rung.cli.spoken import asked_language, own_language, say, spoken
+from rung.cli.verdict import show_verdict
+from rung.core.errors import BackendError, InterruptedRun, RungError, UsageError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -31,32 +32,6 @@ app = typer.Typer(
 
 _INTERRUPTED = 130
 """What the parser makes of a first Ctrl-C that came outside a run."""
-TaskFile = Annotated[Path, typer.Argument(help="the task file", metavar="TASK.YAML")]
-RunPath = Annotated[Path, typer.Argument(help="a run folder, or a folder of runs: the newest", metavar="RUN")]
-Lang = Annotated[str | None, typer.Option("--lang", help="en or zh; the task's language when absent")]
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
-
-
-def language() -> Language:
-    """The user's own language, for errors: RUNG_LANG, else the system's."""
-    said = (
-        os.environ.get("RUNG_LANG")
-        or os.environ.get("LC_ALL")
-        or os.environ.get("LC_MESSAGES")
-        or os.environ.get("LANG", "")
-    )
-    return "zh" if said.lower().startswith("zh") else "en"
-
-
-def say(text: str = "") -> None:
-    """Talk: to stderr."""
-    print(text, file=sys.stderr, flush=True)
-
-
-def _spoken(lang: str | None) -> Any:
-    if lang is not None and lang not in {"en", "zh"}:
-        raise UsageError("E1309", value=lang)
-    return lang
 
 
 @app.command()
@@ -71,7 +46,7 @@ def init(
     Example: **rung init questions.csv --documents notes/**
     """
     path = commands.init(examples, documents=documents, out=out, force=force)
-    say("Look it over, then: rung check " + str(path))
+    say(spoken("init.next", own_language(), path=path))
     print(path)
 
 
@@ -92,15 +67,16 @@ def check(task: TaskFile = commands.TASK_FILE, json: AsJson = False) -> None:
             )
         )
         return
-    spoken = language()
+    language = own_language()
     sizes = ", ".join(f"{name} {n}" for name, n in checked.splits.items())
-    print(f"{checked.task}: {sizes}; documents {checked.documents}; rejected rows {checked.rejected}")
+    counts = {"documents": checked.documents, "rejected": checked.rejected}
+    print(spoken("check.sizes", language, task=checked.task, sizes=sizes, **counts))
     for finding in checked.findings:
-        print(f"{finding.level}: {finding.message(spoken)} [{finding.code}]")
+        print(f"{finding.level}: {finding.message(language)} [{finding.code}]")
         if finding.rows:
             print("    " + ", ".join(finding.rows[:8]) + (" ..." if len(finding.rows) > 8 else ""))
-        if finding.hint(spoken):
-            print("    hint: " + finding.hint(spoken))
+        if finding.hint(language):
+            print("    " + spoken("hint", language, hint=finding.hint(language)))
 
 
 @app.command()
@@ -112,13 +88,13 @@ def plan(task: TaskFile = commands.TASK_FILE, json: AsJson = False) -> None:
     if json:
         print(commands.to_json(found.model_dump(mode="json")))
     else:
-        show_plan(found, language())
+        show_plan(found, own_language())
 
 
 @app.command()
 def run(
     task: TaskFile = commands.TASK_FILE,
-    runs: Annotated[Path | None, typer.Option(help="folder of runs; runs/ beside the task when absent")] = None,
+    runs: RunsFolder = None,
     run_id: Annotated[str | None, typer.Option(help="name of the run; made from task and data when absent")] = None,
     compare_all: Annotated[bool, typer.Option("--all", help="run every rung, even when a target is set")] = False,
     max_cost: Annotated[
@@ -127,7 +103,7 @@ def run(
     max_hours: Annotated[
         float | None, typer.Option(help="wall-clock hours, over the whole run; instead of budget.minutes")
     ] = None,
-    lang: Lang = None,
+    lang: TaskLang = None,
     json: AsJson = False,
 ) -> None:
     """Run the whole ladder, decide, and write the report. Stopped at any moment, the same command goes on.
@@ -136,7 +112,8 @@ def run(
     """
     from rung.cli.screen import Screen
 
-    with Screen(_spoken(lang) or language()) as screen:
+    language = asked_language(lang)
+    with Screen(language or own_language()) as screen:
         folder = commands.run(
             task,
             runs=runs,
@@ -145,101 +122,26 @@ def run(
             max_cost=max_cost,
             max_hours=max_hours,
             watcher=screen,
-            language=_spoken(lang),
+            language=language,
         )
-    _verdict(folder.path, lang, json)
-
-
-def _verdict(path: Path, lang: str | None, json: bool) -> None:
-    if json:
-        print(commands.to_json(commands.show_json(path)))
-    else:
-        print(commands.show(path, language=_spoken(lang)))
-        say(f"report: {path / 'report.html'}")
-    from rung.store.runs import RunFolder
-
-    decision = RunFolder(path).read_decision()
-    if decision is not None and decision.verdict == "target_not_met":
-        raise TargetNotMet("E6001")
+    show_verdict(folder.path, language=language, json=json)
 
 
 @app.command()
-def report(run: RunPath = Path("runs"), lang: Lang = None) -> None:
+def report(run: RunPath = Path("runs"), lang: TaskLang = None) -> None:
     """Write report.html, report.md and report.json anew, in either language."""
-    for path in commands.report(run, language=_spoken(lang)).values():
+    for path in commands.report(run, language=asked_language(lang)).values():
         print(path)
 
 
 @app.command()
-def show(run: RunPath = Path("runs"), lang: Lang = None, json: AsJson = False) -> None:
+def show(run: RunPath = Path("runs"), lang: TaskLang = None, json: AsJson = False) -> None:
     """Print the verdict and the table of a run."""
-    print(commands.to_json(commands.show_json(run)) if json else commands.show(run, language=_spoken(lang)))
+    print(commands.to_json(commands.show_json(run)) if json else commands.show(run, language=asked_language(lang)))
 
 
-@app.command()
-def diagnose(
-    source: Annotated[Path, typer.Argument(help="a task file, a run, or a folder of runs", metavar="TASK.YAML|RUN")] = (
-        commands.TASK_FILE
-    ),
-    questions: Annotated[int, typer.Option(help="dev questions to ask, at most", min=10)] = 100,
-    model: Annotated[str, typer.Option(help="one of several models; the first when absent")] = "",
-    runs: Annotated[Path | None, typer.Option(help="folder of runs; runs/ beside the task when absent")] = None,
-    lang: Lang = None,
-    json: AsJson = False,
-) -> None:
-    """Find out what the errors lack: knowledge, or the form of an answer.
-
-    Dev questions are asked alone, twice; with the passage that holds the answer; with examples of the form; and with both.
-    Recorded answers, named under `arms` in task.yaml, take the place of a model.
-    """
-    from rung.cli import diagnosis
-    from rung.cli.screen import Screen
-    from rung.reporting.diagnosis import diagnosis_text
-    from rung.store.records import Cell
-
-    spoken = _spoken(lang)
-    with Screen(spoken or language()) as screen:
-        bar = screen.started(Cell(method="diagnose", model="-", rank=0))
-        found = diagnosis.diagnose(source, questions=questions, model=model, runs=runs, progress=bar, language=spoken)
-    if json:
-        print(commands.to_json(found.model_dump(mode="json")))
-    else:
-        print(diagnosis_text(found, spoken or language()), end="")
-
-
-@app.command()
-def stability(
-    run: RunPath = Path("runs"),
-    candidate: Annotated[str, typer.Option(help="another candidate than the winner")] = "",
-    repeats: Annotated[int, typer.Option(help="how often the very same is asked", min=1)] = 5,
-    questions: Annotated[int, typer.Option(help="dev questions to ask, at most", min=1)] = 50,
-    paraphrases: Annotated[Path | None, typer.Option(help="file with other wordings that people wrote")] = None,
-    column: Annotated[str, typer.Option(help="column of that file that holds the wording")] = "paraphrase",
-    lang: Lang = None,
-    json: AsJson = False,
-) -> None:
-    """Measure whether a candidate answers the same when dev questions are asked again, in other words and forms."""
-    from rung.cli import diagnosis
-    from rung.cli.screen import Screen
-    from rung.reporting.stability import stability_text
-    from rung.store.records import Cell
-
-    spoken = _spoken(lang)
-    with Screen(spoken or language()) as screen:
-        found = diagnosis.stability(
-            run,
-            candidate=candidate,
-            repeats=repeats,
-            questions=questions,
-            paraphrases=paraphrases,
-            column=column,
-            progress=screen.started(Cell(method="stability", model="-", rank=0)),
-            language=spoken,
-        )
-    if json:
-        print(commands.to_json(found.model_dump(mode="json")))
-    else:
-        print(stability_text(found, spoken or language()), end="")
+app.command("diagnose")(diagnose_command)
+app.command("stability")(stability_command)
 
 
 @app.command()
@@ -259,24 +161,25 @@ def ask(
     fields = {name: value for name, mark, value in pairs if mark and name.isidentifier()}
     many = len(question) > 1 and len(fields) == len(question)
     answer = commands.ask(fields if many else " ".join(question), run=run, candidate=candidate)
+    language = own_language()
     if json:
         print(commands.to_json(asdict(answer)))
-        return
+    elif answer.failure is None:
+        print(answer.text)
+        if answer.confidence is not None:
+            say(spoken("ask.confidence", language, share=f"{answer.confidence:.2f}"))
+        for passage in answer.citations:
+            say(spoken("ask.source", language, passage=passage))
     if answer.failure is not None:
-        say(f"no answer: {answer.failure.kind}: {answer.failure.message}")
-        raise typer.Exit(4)
-    print(answer.text)
-    if answer.confidence is not None:
-        say(f"confidence {answer.confidence:.2f}")
-    for passage in answer.citations:
-        say(f"source: {passage}")
+        say(spoken("ask.none", language, kind=answer.failure.kind, message=answer.failure.message))
+        raise typer.Exit(BackendError.exit_code)
 
 
 app.command()(compare)
 app.add_typer(judge.app, name="judge")
 app.command("rate")(rate_command)
 app.add_typer(models, name="models")
-app.command("assess")(assess)
+app.command("assess")(assess_command)
 
 
 @app.command("list")
@@ -308,9 +211,9 @@ def doctor(json: AsJson = False) -> None:
         for health in found:
             print(f"{'ok  ' if health.ok else 'BAD '} {health.name:<{width}}  {health.value}")
             if not health.ok:
-                print(f"     hint: {health.hint}")
+                print("     " + spoken("hint", own_language(), hint=health.hint))
     if not all(health.ok for health in found):
-        raise typer.Exit(2)
+        raise typer.Exit(UsageError.exit_code)
 
 
 def _stop_gently(number: int, _: Any) -> None:
@@ -328,7 +231,7 @@ def main() -> None:
         if code == _INTERRUPTED:
             code = InterruptedRun.exit_code
     except RungError as error:
-        for line in error.lines(language()):
+        for line in error.lines(own_language()):
             say(line)
         code = error.exit_code
     except (typer.Abort, KeyboardInterrupt):

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rung.core.task import Language
+from rung.cli import commands
+from rung.cli.options import AsJson, RunsFolder, TaskFile, TaskLang
+from rung.cli.spoken import asked_language, own_language, say
+from rung.core.errors import BackendError
 
 if TYPE_CHECKING:
     from rung.core.method import Progress
+    from rung.core.task import Language
     from rung.experiment.selecting.select import Compared
 
 models = typer.Typer(no_args_is_help=True, help="Compare base models before building on one.")
@@ -40,7 +44,7 @@ def compare_models(
 
 @models.command("compare")
 def compare(
-    task: Annotated[Path, typer.Argument(help="the task file", metavar="TASK.YAML")] = Path("task.yaml"),
+    task: TaskFile = commands.TASK_FILE,
     model: Annotated[
         list[str] | None,
         typer.Option(help="a model instead of those of task.yaml; again for more: smollm2-135m,precision=fp32"),
@@ -49,33 +53,33 @@ def compare(
     weights: Annotated[
         str, typer.Option(help="what counts how much: quality=0.7,seconds=0.15,memory=0.15,money=0")
     ] = "",
-    runs: Annotated[Path | None, typer.Option(help="folder of runs; runs/ beside the task when absent")] = None,
-    lang: Annotated[str | None, typer.Option("--lang", help="en or zh; the task's language when absent")] = None,
-    json: Annotated[bool, typer.Option("--json", help="print JSON for programs")] = False,
+    runs: RunsFolder = None,
+    lang: TaskLang = None,
+    json: AsJson = False,
 ) -> None:
     """Ask several models the same dev questions, and weigh quality against time, memory and money. Test stays closed.
 
     Example: **rung models compare task.yaml --model smollm2-135m --model other-model --questions 50**
     """
-    from rung.cli import commands
-    from rung.cli.main import _spoken, language, say
     from rung.cli.screen import Screen
     from rung.reporting.select import models_text
-    from rung.store.records import Cell
 
-    spoken = _spoken(lang)
-    with Screen(spoken or language()) as screen:
+    language = asked_language(lang)
+    with Screen(language or own_language()) as screen:
         compared = compare_models(
             task,
             models=model or (),
             questions=questions,
             weights=weights,
             runs=runs,
-            language=spoken,
-            started=lambda name: screen.started(Cell(method=name, model="-", rank=0)),
+            language=language,
+            started=screen.bar,
         )
+    selection = compared.selection
     if json:
-        print(commands.to_json(compared.selection.model_dump(mode="json")))
-        return
-    print(models_text(compared.selection, spoken or compared.selection.language), end="")
-    say(str(compared.folder / "models.html"))
+        print(commands.to_json(selection.model_dump(mode="json")))
+    else:
+        print(models_text(selection, language or selection.language), end="")
+        say(str(compared.folder / "models.html"))
+    if all(row.status == "failed" for row in selection.rows):
+        raise typer.Exit(BackendError.exit_code)

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rung.cli.spoken import spoken
+from rung.cli import commands
+from rung.cli.options import OwnLang
+from rung.cli.spoken import asked_language, own_language, say, spoken
 
 if TYPE_CHECKING:
     from rung.core.task import Language
@@ -133,7 +135,7 @@ def rate_command(
     id: Annotated[str, typer.Option(help="files: the field that names the question")] = "id",
     limit: Annotated[int, typer.Option(help="at most so many questions; 0: all", min=0)] = 0,
     seed: Annotated[int, typer.Option(help="another number shows another order")] = 0,
-    lang: Annotated[str | None, typer.Option("--lang", help="en or zh; your own language when absent")] = None,
+    lang: OwnLang = None,
 ) -> None:
     """Compare two systems' answers blind: which is better, without knowing whose is whose.
 
@@ -142,10 +144,9 @@ def rate_command(
 
     Example: **rung rate runs/my-run --rater mei**
     """
-    from rung.cli.main import _spoken, language, say
     from rung.experiment.judges.ratings import to_show
 
-    used = _spoken(lang) or language()
+    used = asked_language(lang) or own_language()
     asked = Sources(sources, columns, id, before, after)
     rubric = rubric_for(judge, used)
     items = to_show(asked.material(), rater=rater, seed=seed, marks=marks)
@@ -195,13 +196,12 @@ def rubric_for(judge: Path | None, language: Language) -> Rubric:
     from rung.metrics.judge import Rubric, dimension, known_dimensions
 
     if judge is not None:
-        return rubric_of(load_judge(judge, known=known_dimensions(), language=language))
+        return rubric_of(load_judge(judge, known=known_dimensions()))
     three = ("professional", "specific", "practical")
     return Rubric(tuple(dimension(name, "", language) for name in three), language=language)
 
 
 def _table(sources: Sources, path: Path, rubric: Rubric) -> None:
-    from rung.cli.commands import report
     from rung.core.errors import DataError
     from rung.experiment.judges.dimensions import before_and_after
     from rung.experiment.judges.ratings import ratings_table, read_labels
@@ -213,7 +213,7 @@ def _table(sources: Sources, path: Path, rubric: Rubric) -> None:
         return
     if run is not None and labels.marked:
         ratings_table(run, labels, rubric, before_and_after(run, before=sources.before, after=sources.after))
-        report(run.path)
+        commands.report(run.path)
 
 
 def summary(path: Path, rubric: Rubric, session: Session) -> list[str]:

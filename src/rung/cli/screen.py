@@ -34,8 +34,10 @@ def show_plan(plan: Plan, language: Language = "en") -> None:
         table.add_row(
             cell.method, cell.model, _time(cost.seconds), f"{cost.memory_gib:.1f} GiB", f"{cost.money:.2f}", ""
         )
-    Console().print(table)
-    Console(stderr=True).print(words("screen.about_plan", mode=words(f"screen.{plan.mode}"), sizes=_sizes(plan, words)))
+    # A reason may hold [brackets], which are no markup.
+    Console(markup=False).print(table)
+    told = words("screen.about_plan", mode=words(f"screen.{plan.mode}"), sizes=_sizes(plan, words))
+    Console(stderr=True, markup=False).print(told)
 
 
 def _sizes(plan: Plan, words: Words) -> str:
@@ -93,11 +95,15 @@ class Screen:
         self._console.print(told, highlight=False, markup=False)
 
     def started(self, cell: Cell) -> Bar:
+        return self.bar(cell.method)
+
+    def bar(self, name: str) -> Bar:
+        """The bar of one piece of work; it takes the place of the one before."""
         if self._bars is None:
             return Bar(None, None)
         if self._task is not None:
             self._bars.remove_task(self._task)
-        self._task = self._bars.add_task(cell.method, total=None, note="")
+        self._task = self._bars.add_task(name, total=None, note="")
         return Bar(self._bars, self._task)
 
     def finished(self, outcome: Outcome, test: Evaluation | None) -> None:

@@ -1,12 +1,20 @@
-"""Words of the commands that talk with a person, in English and Chinese, from `words.json` beside this file."""
+"""How commands talk: words in English and Chinese from `words.json` beside this file, whose language, and to stderr."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from rung.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from rung.core.task import Language
+    from rung.store.records import Text
 
 
 @cache
@@ -18,3 +26,31 @@ def _words() -> dict[str, dict[str, str]]:
 def spoken(key: str, language: str, **values: Any) -> str:
     """The text of a key with its values; a value's own braces are never filled again."""
     return re.sub(r"\{(\w+)\}", lambda mark: str(values[mark[1]]), _words()[key][language])
+
+
+def in_language(text: Text, language: Language) -> str:
+    """A sentence of a record in one language."""
+    return text.zh if language == "zh" else text.en
+
+
+def own_language() -> Language:
+    """The user's own language, for errors and talk: RUNG_LANG, else the system's."""
+    said = (
+        os.environ.get("RUNG_LANG")
+        or os.environ.get("LC_ALL")
+        or os.environ.get("LC_MESSAGES")
+        or os.environ.get("LANG", "")
+    )
+    return "zh" if said.lower().startswith("zh") else "en"
+
+
+def asked_language(lang: str | None) -> Language | None:
+    """What --lang says; None where it says nothing. Raises UsageError E1309 for any other language."""
+    if lang is None or lang == "en" or lang == "zh":
+        return lang  # type: ignore[return-value]
+    raise UsageError("E1309", value=lang)
+
+
+def say(text: str = "") -> None:
+    """Talk: to stderr."""
+    print(text, file=sys.stderr, flush=True)

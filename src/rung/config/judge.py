@@ -36,8 +36,11 @@ class JudgeSpec:
     """Whether asking it costs money or leaves the machine."""
 
 
-def load_judge(path: Path, *, known: tuple[str, ...], language: Language = "en") -> JudgeSpec:
-    """The judge of a file. `known`: dimensions that need no definition; `language` where the file names none.
+def load_judge(path: Path, *, known: tuple[str, ...]) -> JudgeSpec:
+    """The judge of a file. `known`: dimensions that need no definition.
+
+    Its language is the one that the file names, else that of the task or, in a file of its own, of its definitions. It never
+    follows the terminal: a licence holds for the wording that it was measured with.
 
     Raises UsageError as `load_config` does; E4312 for a file without a judge, E4314 for a dimension without a definition,
     E4315 for a scale of fewer than two marks.
@@ -51,6 +54,7 @@ def load_judge(path: Path, *, known: tuple[str, ...], language: Language = "en")
         except ValidationError as error:
             problems = [problem_of(detail, document.source) for detail in error.errors(include_url=False)]
             raise UsageError(problems[0].code, problems=problems) from None
+        language = language_of(" ".join(judge.dimensions.values()))
         config = Config.model_construct()
         config._source = document.source
     else:

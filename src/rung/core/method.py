@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -69,6 +70,8 @@ class Budget:
     seconds: float | None = None
     progress: Progress = field(default_factory=Silent)
     started: float = field(default_factory=time.monotonic)
+    charged: Callable[[Model], Model] = field(default=lambda model: model)
+    """Puts a model that a method opens for itself on the run's account: what it charges counts towards the limit on money."""
 
     @property
     def left(self) -> float:

@@ -7,9 +7,7 @@ import shutil
 import sys
 import traceback
 from collections.abc import Sequence
-from pathlib import Path
 
-from rung.core.candidate import Candidate
 from rung.core.errors import BackendError, DataError, RungError, UsageError, WriteError
 from rung.core.method import Budget, Progress
 from rung.experiment.headroom import look_for_headroom, no_headroom
@@ -36,25 +34,38 @@ def adapt(session: Session, cell: Cell, coming: Sequence[Cell], progress: Progre
     working = run.working_folder(cell)
     working.mkdir(parents=True, exist_ok=True)
     journal = FileJournal(working)
-    budget = Budget(journal=journal, seconds=_share(session, cell, coming), progress=progress)
+    seconds = _share(session, cell, coming)
+    budget = Budget(journal=journal, seconds=seconds, progress=progress, charged=session.bench.charged)
     fit = fit_data(session.prepared, run.path, working, cell.method)
     watch = Stopwatch()
     before = [float(journal.notes.get(f"spent_{what}", 0.0)) for what in ("seconds", "cpu", "money")]
     paid = session.bench.purse.spent
     session.memory.restart()
+
+    def spent() -> Spend:
+        """Earlier attempts at the rung included."""
+        taken = before[0] + watch.seconds
+        return Spend(
+            seconds=taken,
+            cpu_seconds=before[1] + watch.cpu,
+            gpu_seconds=taken if "cuda" in session.bench.of(cell).ref.engine else 0.0,
+            money=before[2] + session.bench.purse.spent - paid,
+            memory_gib=session.memory.stretch_gib,
+        )
+
     try:
         model = session.bench.of(cell)
         seen = look_for_headroom(method, fit, model, budget, best) if session.prepared.config.budget.probe else None
         if seen is not None and seen.status == "none":
-            return no_headroom(cell, seen, watch.spend())
+            return no_headroom(cell, seen, spent())
         candidate = method.adapt(fit, model, budget)
     except (DataError, UsageError) as error:
-        return _failed(cell, error, watch.spend())
+        return _failed(cell, error, spent())
     except BackendError as error:
         # A backend that is gone stops the run, which resumes; a training process that died costs only its own rung.
         if error.code != "E3020":
             raise
-        return _failed(cell, error, watch.spend())
+        return _failed(cell, error, spent())
     except RungError:
         raise
     except OSError as error:
@@ -63,25 +74,19 @@ def adapt(session: Session, cell: Cell, coming: Sequence[Cell], progress: Progre
     except Exception as error:
         (working / "error.log").write_text(traceback.format_exc(), "utf-8")
         print(traceback.format_exc(), file=sys.stderr)
-        return Outcome(cell=cell, status="failed", reason=f"{type(error).__name__}: {error}", spent=watch.spend())
+        return Outcome(cell=cell, status="failed", reason=f"{type(error).__name__}: {error}", spent=spent())
     finally:
-        journal.note("spent_seconds", before[0] + watch.seconds)
-        journal.note("spent_cpu", before[1] + watch.cpu)
-        journal.note("spent_money", before[2] + session.bench.purse.spent - paid)
-    on_gpu = "cuda" in session.bench.of(cell).ref.engine
-    spent = Spend(
-        seconds=before[0] + watch.seconds,
-        cpu_seconds=before[1] + watch.cpu,
-        gpu_seconds=before[0] + watch.seconds if on_gpu else 0.0,
-        money=before[2] + session.bench.purse.spent - paid,
-        memory_gib=session.memory.stretch_gib,
-    )
-    _publish(run, working, candidate)
+        used = spent()
+        journal.note("spent_seconds", used.seconds)
+        journal.note("spent_cpu", used.cpu_seconds)
+        journal.note("spent_money", used.money)
     notes = {key: value for key, value in journal.notes.items() if not key.startswith("spent_")}
     outcome = Outcome(
-        cell=cell, status="done", candidate=candidate.id, spent=spent, trials=journal.records(), notes=notes
+        cell=cell, status="done", candidate=candidate.id, spent=used, trials=journal.records(), notes=notes
     )
+    write_json(working / "candidate.json", {"id": candidate.id, **candidate.model_dump(mode="json")})
     run.write_outcome(outcome)
+    put_in_place(run, outcome)
     return outcome
 
 
@@ -104,9 +109,12 @@ def _share(session: Session, cell: Cell, coming: Sequence[Cell]) -> float | None
     return max(10.0, (left - reserve) / max(1, among))
 
 
-def _publish(run: RunFolder, working: Path, candidate: Candidate) -> None:
-    """candidate.json goes last, then the folder gets its name."""
-    target = run.candidate_folder(candidate.id)
-    write_json(working / "candidate.json", {"id": candidate.id, **candidate.model_dump(mode="json")})
-    shutil.rmtree(target, ignore_errors=True)
-    working.rename(target)
+def put_in_place(run: RunFolder, outcome: Outcome) -> None:
+    """Give the folder of a finished candidate its name, unless it has it.
+
+    The outcome is on disk by then: killed in between, a rung would otherwise lose its notes and begin anew.
+    """
+    working, target = run.working_folder(outcome.cell), run.candidate_folder(outcome.candidate)
+    if (working / "candidate.json").is_file():
+        shutil.rmtree(target, ignore_errors=True)
+        working.rename(target)

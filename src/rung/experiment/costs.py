@@ -63,9 +63,6 @@ class Prices:
         spend = Spend(cpu_seconds=used.cpu_seconds, gpu_seconds=used.gpu_seconds, money=used.money)
         return 1000.0 * self.of(spend) / max(1, evaluation.header.n)
 
-    def training_per_1000(self, spend: Spend) -> float:
-        return 1000.0 * self.of(spend) / (self.months * self.monthly_volume)
-
 
 def prices_of(cost: CostConfig) -> Prices:
     """The `cost` block of task.yaml."""
@@ -265,7 +262,7 @@ def _volumes(planned: float, crossed: Sequence[float], machines: Sequence[float]
     step = math.log(high / low) / (_POINTS - 1)
     grid = {low * math.exp(step * i) for i in range(_POINTS)}
     steps = {n * size for size in machines if math.isfinite(size) for n in range(1, MOST_MACHINES) if n * size < high}
-    return tuple(sorted(grid | {planned} | steps | {step * (1 + 1e-9) for step in steps}))
+    return tuple(sorted(grid | {planned} | steps | {end * (1 + 1e-9) for end in steps}))
 
 
 def _cost_line(priced: Priced, prices: Prices, volumes: Sequence[float]) -> CostLine:

@@ -23,6 +23,7 @@ from rung.experiment.costs import Demand, Priced, Prices, cost_per_1000, cost_re
 from rung.experiment.evaluate import number
 from rung.experiment.wording import method_name, why, would_change
 from rung.stats.bootstrap import DRAWS, Draws, resample
+from rung.stats.intervals import Floats
 from rung.stats.paired import PairwiseBounds, compare, lower_bounds, mcnemar
 from rung.stats.power import examples_needed, paired_variance, smallest_gap
 from rung.store.costs import Costs
@@ -71,10 +72,14 @@ def decide(contenders: Sequence[Contender], protocol: Protocol) -> Decision:
     if len({contender.test.header.split_hash for contender in contenders}) > 1:
         raise ValueError("candidates were evaluated on different test splits")
     contenders = sorted(contenders, key=lambda c: (_cost(c, protocol.prices), c.outcome.cell.rank))
-    drawn = _draw(contenders, protocol)
+    own = _parts(contenders, protocol.metric)
+    joint = _joint(own, contenders, protocol)
+    drawn = _draw(joint, contenders, protocol)
     bounds = compare(drawn)
     alpha = ALPHA / max(len(contenders), protocol.planned if protocol.mode == "climb" else 1)
-    floors = lower_bounds(drawn, alpha=alpha)
+    # A target is held against all that a candidate answered: what others failed must not give it a second chance.
+    same = np.array_equal(own, joint, equal_nan=True)
+    floors = lower_bounds(drawn if same else _draw(own, contenders, protocol), alpha=alpha)
     standings = [_standing(contender, protocol, float(floors[i])) for i, contender in enumerate(contenders)]
     able = [i for i, standing in enumerate(standings) if standing.eligible]
     rivals = {i: [j for j in able if j != i] for i in range(len(standings))}
@@ -148,28 +153,34 @@ def price(contenders: Sequence[Contender], prices: Prices) -> Costs:
     return cost_record(found, prices)
 
 
-def _draw(contenders: Sequence[Contender], protocol: Protocol) -> Draws:
-    """Paired resamples over the questions that every candidate without too many failures has a score for.
+def _parts(contenders: Sequence[Contender], metric: Metric) -> Floats:
+    """[n, c, p]; nan where a candidate has no score for a question."""
+    if metric.better == "lower":
+        raise ValueError("metrics where lower is better cannot decide yet")
+    return np.stack(
+        [parts_matrix([row.scores[metric.name] for row in c.test.rows], metric.parts) for c in contenders], axis=1
+    )
+
+
+def _joint(parts: Floats, contenders: Sequence[Contender], protocol: Protocol) -> Floats:
+    """The questions that every candidate without too many failures has a score for.
 
     A candidate must not look better for failing on hard questions, so a question that one of them failed is left out for all;
     those beyond the allowed share of failures cannot win, and take no questions from the others.
     """
-    metric = protocol.metric
-    parts = np.stack(
-        [parts_matrix([row.scores[metric.name] for row in c.test.rows], metric.parts) for c in contenders], axis=1
-    )
-    if metric.better == "lower":
-        raise ValueError("metrics where lower is better cannot decide yet")
-    missing: NDArray[np.bool_] = np.asarray(np.isnan(parts).any(axis=2))
     limit = protocol.task.constraints.max_failure_share
-    sound = [j for j in range(len(contenders)) if _failure_share(contenders[j], metric) <= limit]
-    if sound:
-        out = missing[:, sound].any(axis=1)
-        for j in sound:
-            parts[out, j] = np.nan
+    sound = [j for j, contender in enumerate(contenders) if _failure_share(contender, protocol.metric) <= limit]
+    out: NDArray[np.bool_] = np.asarray(np.isnan(parts[:, sound]).any(axis=(1, 2)))
+    joint = parts.copy()
+    joint[out[:, None] & np.isin(np.arange(joint.shape[1]), sound)] = np.nan
+    return joint
+
+
+def _draw(parts: Floats, contenders: Sequence[Contender], protocol: Protocol) -> Draws:
+    """Paired resamples; the same ones whatever the parts."""
     rng = np.random.default_rng(seed_from(protocol.seed, "decision"))
     groups = [row.group for row in contenders[0].test.rows]
-    return resample(parts, groups, metric.aggregate, rng)
+    return resample(parts, groups, protocol.metric.aggregate, rng)
 
 
 def _failure_share(contender: Contender, metric: Metric) -> float:
@@ -249,14 +260,9 @@ def _pairs(
     contenders: Sequence[Contender], standings: Sequence[Standing], bounds: PairwiseBounds, protocol: Protocol
 ) -> tuple[Pair, ...]:
     name = protocol.metric.name
-    right = {
-        standing.candidate: np.array([row.scores[name].value >= 1.0 for row in contender.test.rows], dtype=bool)
-        for standing, contender in zip(standings, contenders, strict=True)
-    }
-    scored = {
-        standing.candidate: np.array([row.scores[name].status == "scored" for row in contender.test.rows], dtype=bool)
-        for standing, contender in zip(standings, contenders, strict=True)
-    }
+    scores = [[row.scores[name] for row in contender.test.rows] for contender in contenders]
+    right = np.array([[score.value >= 1.0 for score in column] for column in scores], dtype=bool)
+    scored = np.array([[score.status == "scored" for score in column] for column in scores], dtype=bool)
     grouped = any(row.group for row in contenders[0].test.rows)
     found = []
     for i, a in enumerate(standings):
@@ -266,8 +272,8 @@ def _pairs(
             p_value = None
             # McNemar takes questions as independent; with groups they are not.
             if name in RIGHT_OR_WRONG and not grouped:
-                both = scored[a.candidate] & scored[b.candidate]
-                p_value = number(mcnemar(right[a.candidate][both], right[b.candidate][both]).exact)
+                both = scored[i] & scored[j]
+                p_value = number(mcnemar(right[i][both], right[j][both]).exact)
             interval = Interval(
                 point=number(bounds.difference[i, j]), low=number(bounds.lower[i, j]), high=number(bounds.upper[i, j])
             )
@@ -291,9 +297,9 @@ def _power(
     units = float(bounds.units[best, second])
     variance = paired_variance(float(bounds.se[best, second]), units)
     gap = float(bounds.difference[best, second]) + protocol.task.margin
-    per_group = contenders[0].test.header.n / max(1.0, float(np.nanmax(drawn.units)))
+    per_unit = contenders[0].test.header.n / max(1.0, units)
     needed = examples_needed(gap, variance, critical=bounds.critical)
     return {
         "resolvable": number(smallest_gap(units, variance, critical=bounds.critical)),
-        "examples_needed": math.ceil(needed * per_group) if math.isfinite(needed) else None,
+        "examples_needed": math.ceil(needed * per_unit) if math.isfinite(needed) else None,
     }

@@ -25,8 +25,7 @@ from rung.core.hashing import seed_from
 from rung.core.method import Progress, Silent
 from rung.core.task import Example, Split
 from rung.experiment.meter import PeakMemory, Stopwatch
-from rung.stats.bootstrap import resample
-from rung.stats.intervals import bootstrap_interval
+from rung.stats.bootstrap import guarded_interval, resample
 from rung.store.atomic import AppendLog, read_log
 from rung.store.records import Opening
 from rung.store.runs import RunFolder, row_from, row_record
@@ -137,7 +136,7 @@ def summarise(metric: Metric, rows: Sequence[Row]) -> Summary:
     parts = parts_matrix(scores, metric.parts)[:, None, :]
     rng = np.random.default_rng(seed_from("interval", metric.name))
     drawn = resample(parts, [row.group for row in rows], metric.aggregate, rng, draws=_INTERVAL_DRAWS)
-    bounds = bootstrap_interval(drawn.point, drawn.draws, drawn.units)
+    bounds = guarded_interval(drawn)
     return Summary(
         metric=metric.name,
         value=number(drawn.point[0]),

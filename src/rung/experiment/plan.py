@@ -50,9 +50,17 @@ class Bench:
 
     models: Mapping[str, Model]
     purse: Purse
+    answers: Path | None = None
+    """Where the answers of paid endpoints are kept, so that none is paid for twice."""
 
     def of(self, cell: Cell) -> Model:
         return self.models[cell.model] if cell.model != NO_MODEL else next(iter(self.models.values()))
+
+    def charged(self, model: Model) -> Model:
+        """An endpoint on this run's account: its answers are kept and count towards the limit. A local model as it is."""
+        if not model.ref.options.get("base_url"):
+            return model
+        return PaidModel(model if self.answers is None else CachedModel(model, self.answers), self.purse)
 
     def release(self) -> None:
         for model in self.models.values():
@@ -61,15 +69,12 @@ class Bench:
 
 
 def open_bench(prepared: Prepared, answers: Path | None = None) -> Bench:
-    """Every model of the task. `answers`: where the answers of paid endpoints are kept, so that none is paid for twice."""
-    purse = Purse(prepared.config.budget.max_cost)
+    """Every model of the task; `answers` as in `Bench`."""
     models: dict[str, Model] = {}
+    bench = Bench(models, Purse(prepared.config.budget.max_cost), answers)
     for entry in prepared.config.models:
-        model = open_model(prepared, entry)
-        if answers is not None and entry.base_url:
-            model = CachedModel(model, answers)
-        models[entry.label] = PaidModel(model, purse) if entry.base_url else model
-    return Bench(models, purse)
+        models[entry.label] = bench.charged(open_model(prepared, entry))
+    return bench
 
 
 def fit_data(prepared: Prepared, run: Path, folder: Path, method: str) -> FitData:

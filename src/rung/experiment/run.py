@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from rung.core.answer import Opened, open_candidate
 from rung.core.errors import InterruptedRun, UsageError
@@ -15,14 +15,13 @@ from rung.core.hashing import hash_json
 from rung.core.method import Progress
 from rung.core.registry import create
 from rung.core.task import Example, Split, SplitName
-from rung.experiment.adapt import adapt
+from rung.experiment.adapt import adapt, put_in_place
 from rung.experiment.costs import prices_of
 from rung.experiment.decide import Contender, decide, price
 from rung.experiment.decide import Protocol as DecisionProtocol
 from rung.experiment.diagnosing.stability import Measured, light_stability
 from rung.experiment.evaluate import Question, evaluate
 from rung.experiment.headroom import best_on_dev
-from rung.experiment.journal import FileJournal
 from rung.experiment.limits import UNCHANGED, Limits
 from rung.experiment.machine import machine, shown, versions
 from rung.experiment.meter import PeakMemory, Stopwatch
@@ -30,6 +29,7 @@ from rung.experiment.plan import make_plan, open_bench
 from rung.experiment.session import Session, Unwatched, Watcher
 from rung.experiment.setup import Prepared, prepare
 from rung.methods.slots import encoder_named, seeded_sample
+from rung.models.cache import paid
 from rung.store.atomic import run_lock, write_text
 from rung.store.records import Cell, Decision, Outcome, Plan
 from rung.store.runs import RunFolder
@@ -92,18 +92,16 @@ def _start(
     compare_all: bool,
     limits: Limits,
 ) -> Session:
-    bench = open_bench(prepared, run.path / "answers.sqlite")
+    answers = run.path / "answers.sqlite"
+    bench = open_bench(prepared, answers)
+    bench.purse.spent = paid(answers)
     mode: Literal["compare", "climb"] = "climb" if prepared.task.target is not None and not compare_all else "compare"
-    bench.purse.spent = _paid_before(run)
     metrics = [create("metric", name, task=prepared.task) for name in prepared.task.metrics]
     first = not (run.path / "run.yaml").is_file()
     before = 0.0 if first else float(run.read_run().get("wall_seconds", 0.0))
     session = Session(task_file, prepared, run, bench, metrics, watcher, memory, mode, limits, spent_before=before)
     if first:
-        write_text(
-            run.path / "examples.jsonl",
-            "".join(_json_line(example, name) for name, part in prepared.examples.items() for example in part),
-        )
+        run.write_examples(prepared.examples)
         if prepared.rejects:
             from rung.data.rejects import rejects_jsonl
 
@@ -116,29 +114,6 @@ def _start(
         run.write_plan(plan)
     watcher.planned(plan, run)
     return session
-
-
-def _paid_before(run: RunFolder) -> float:
-    """What earlier attempts at this run have paid to endpoints, as their journals and records say."""
-    notes = [FileJournal(folder).notes for folder in run.path.glob("candidates/.*") if folder.is_dir()]
-    made = [outcome.spent.money for outcome in run.outcomes()]
-    found = [run.read_evaluation(o.candidate, split) for o in run.outcomes() if o.candidate for split in _SPLITS]
-    asked = [evaluation.resources.money for evaluation in found if evaluation is not None]
-    return sum([*(float(note.get("spent_money", 0.0)) for note in notes), *made, *asked])
-
-
-def _json_line(example: Any, split: str) -> str:
-    import json
-
-    record = {
-        "id": example.id,
-        "split": split,
-        "inputs": dict(example.inputs),
-        "references": list(example.references),
-        "group": example.group,
-        "documents": list(example.documents),
-    }
-    return json.dumps(record, ensure_ascii=False) + "\n"
 
 
 def _keep_record(session: Session) -> None:
@@ -171,6 +146,8 @@ def _climb_or_compare(session: Session) -> None:
     assert plan is not None
     contenders: list[Contender] = []
     for number, cell in enumerate(plan.cells):
+        # The time that finished rungs took must outlive a kill, or the next attempt would have it again.
+        _keep_record(session)
         outcome = run.read_outcome(cell)
         if cell.blockers:
             outcome = outcome or _keep(session, Outcome(cell=cell, status="blocked"), None)
@@ -186,6 +163,7 @@ def _climb_or_compare(session: Session) -> None:
             progress = session.watcher.started(cell)
         if outcome.status == "skipped":
             continue
+        put_in_place(run, outcome)
         contender = _evaluate(session, outcome, progress)
         session.watcher.finished(outcome, contender.test if contender else None)
         if contender is not None:

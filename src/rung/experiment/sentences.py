@@ -1,11 +1,11 @@
-"""Sentences in English and Chinese, made from `sentences.json` beside this file: costs, base models and feasibility speak with them."""
+"""Sentences in English and Chinese at once, from JSON files; `sentences.json` beside this one is for costs, base models and feasibility."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Sequence
-from functools import cache
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -18,25 +18,36 @@ _LATIN = re.compile(r"[0-9A-Za-z%]")
 Lang = Literal["en", "zh"]
 
 
-@cache
-def catalogue() -> dict[str, dict[str, str]]:
-    """Every sentence by its key, in both languages; `{name}` marks a value."""
-    found: dict[str, dict[str, str]] = json.loads(Path(__file__).with_name("sentences.json").read_text("utf-8"))
-    return found
+class Sentences:
+    """The sentences of one JSON file, {key: {en, zh}}, where `{name}` marks a value."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @cached_property
+    def forms(self) -> dict[str, dict[str, str]]:
+        """Every sentence by its key, unfilled."""
+        found: dict[str, dict[str, str]] = json.loads(self._path.read_text("utf-8"))
+        return found
+
+    def __call__(self, key: str, /, **values: object) -> Text:
+        """A sentence; a value that is a Text goes in by its language. Unknown keys: KeyError."""
+        forms = self.forms[key]
+        return Text(en=_fill(forms["en"], values, "en"), zh=_fill(forms["zh"], values, "zh"))
+
+
+SENTENCES = Sentences(Path(__file__).with_name("sentences.json"))
 
 
 class Teller(Protocol):
+    """A sentence that still wants its values."""
+
     def __call__(self, **values: object) -> Text: ...
 
 
 def teller(key: str) -> Teller:
-    """A sentence that still wants its values; a value that is a Text goes in by its language. Unknown keys: KeyError."""
-    forms = catalogue()[key]
-
-    def tell(**values: object) -> Text:
-        return Text(en=_fill(forms["en"], values, "en"), zh=_fill(forms["zh"], values, "zh"))
-
-    return tell
+    """One of `sentences.json`."""
+    return partial(SENTENCES, key)
 
 
 def _fill(text: str, values: dict[str, object], language: Lang) -> str:
@@ -65,6 +76,7 @@ def plain(text: str) -> Text:
 
 
 def percent_text(value: float) -> str:
+    """A share in percent, with a decimal only where it would read as none or all."""
     return f"{100 * value:.0f}%" if value in {0.0, 1.0} or 0.01 <= value <= 0.99 else f"{100 * value:.1f}%"
 
 

@@ -47,12 +47,13 @@ def metric_name(metric: str) -> Text:
 
 def _called(standing: Standing, decision: Decision, language: Lang) -> str:
     """A candidate's name in a sentence; with the model where several were tried."""
-    names = _words()["methods"].get(standing.method)
-    name = names[language] if names else standing.method
+    if standing.method == "recorded":
+        return standing.model
+    name: str = getattr(method_name(standing.method), language)
     models = {s.model for s in decision.standings if s.model != "-"}
-    if standing.method == "recorded" or (len(models) > 1 and standing.model != "-"):
-        return standing.model if standing.method == "recorded" else f"{name} ({standing.model})"
-    return str(name)
+    if len(models) < 2 or standing.model == "-":
+        return name
+    return f"{name} ({standing.model})" if language == "en" else f"{name}（{standing.model}）"
 
 
 def _join(names: list[str], language: Lang) -> str:
@@ -101,7 +102,7 @@ def _why(decision: Decision, language: Lang) -> str:
         "winner": _called(named, decision, language),
         "best": _called(named, decision, language),
         "n": decision.n,
-        "metric": _words()["metrics"].get(decision.metric, {language: decision.metric})[language],
+        "metric": getattr(metric_name(decision.metric), language),
         "score": percent(named.quality.point),
         "low": percent(named.quality.low),
         "high": percent(named.quality.high),
@@ -113,7 +114,7 @@ def _why(decision: Decision, language: Lang) -> str:
     if decision.winner:
         key = "cost_upkeep" if decision.upkeep else "cost"
         lines.append(_say(key, language, cost=money(named.cost_per_1000), currency=decision.currency))
-        if decision.target is None:
+        if decision.target is None and len(able) > 1:
             lines.append(_say("no_target", language, score=percent(named.quality.point)))
     baseline = next((s for s in decision.standings if s.method == "baseline"), None)
     if baseline is not None and baseline is not named:
@@ -129,19 +130,21 @@ def _key(decision: Decision, named: Standing) -> str:
         return decision.verdict
     if decision.mode == "climb":
         return "climb"
-    others = {pair.candidate for pair in decision.pairs if pair.other == named.candidate}
-    return "winner_shown" if others else "winner"
+    if len(decision.standings) == 1:
+        return "winner_alone"
+    # A rung that is out for its limits takes no part in the verdict, and may still be as good.
+    lead = {p.other for p in decision.pairs if p.candidate == named.candidate and (p.difference.low or 0.0) > 0}
+    return "winner" if len(lead) == len(decision.standings) - 1 else "winner_shown"
 
 
 def would_change(decision: Decision) -> tuple[Text, ...]:
     """What would change the verdict, most telling first."""
-    found = [(key, values) for key, values in _changes(decision)]
     return tuple(
         Text(
             en=_say(key, "en", **{k: v("en") if callable(v) else v for k, v in values.items()}),
             zh=_say(key, "zh", **{k: v("zh") if callable(v) else v for k, v in values.items()}),
         )
-        for key, values in found
+        for key, values in _changes(decision)
     )
 
 
@@ -153,9 +156,11 @@ def _changes(decision: Decision) -> list[tuple[str, dict[str, Any]]]:
         found.append(("change_budget", {"names": names}))
     if decision.verdict == "unresolved" and decision.examples_needed:
         found.append(("needed", {"n": f"{decision.examples_needed:,}"}))
-    if decision.winner:
-        rivals = [-(p.difference.high or 0.0) for p in decision.pairs if p.other == decision.winner]
-        rivals += [p.difference.low or 0.0 for p in decision.pairs if p.candidate == decision.winner]
+    if decision.winner and decision.mode == "compare":
+        able = {s.candidate for s in decision.standings if s.eligible}
+        pairs = [p for p in decision.pairs if {p.candidate, p.other} <= able]
+        rivals = [-(p.difference.high or 0.0) for p in pairs if p.other == decision.winner]
+        rivals += [p.difference.low or 0.0 for p in pairs if p.candidate == decision.winner]
         worst = min(rivals, default=0.0)
         if worst < 0:
             winner = next(s for s in decision.standings if s.candidate == decision.winner)

@@ -70,8 +70,9 @@ def few_shot_settings(fit: FitData, model: Model, points: Sequence[dict[str, Any
 
 
 def fixed_shots(fit: FitData, k: int, *, pool: Sequence[Example] | None = None, draw: str = "fixed shots") -> ShotsSlot:
-    """k examples of `pool` (all of train without it), with as many different answers as there can be; `draw` names the draw."""
-    pool = fit.train if pool is None else pool
+    """k solved examples of `pool` (all of train without it), with as many different answers as there can be; `draw` names the
+    draw."""
+    pool = [example for example in (fit.train if pool is None else pool) if example.references]
     rng = np.random.default_rng(seed_from(fit.seed, draw))
     order = [pool[i] for i in rng.permutation(len(pool))]
     chosen: list[ShotExample] = []

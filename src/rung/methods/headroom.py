@@ -5,16 +5,15 @@ Dev is no evidence, and a probe is small: a rung without headroom is "no headroo
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
-from scipy import stats
 
 from rung.core.answer import Hit, Item
 from rung.core.candidate import Recipe, RetrieverSlot
+from rung.core.hashing import seed_from
 from rung.core.method import Budget, Cost
 from rung.core.model import Model
 from rung.core.task import Example, FitData
@@ -24,7 +23,9 @@ from rung.methods.search import race_order
 from rung.methods.slots import new_candidate, prompt_slot
 from rung.methods.tuning import Setting, open_for
 from rung.retrieval.chunk import chunk_documents
-from rung.stats.intervals import Floats, Interval
+from rung.stats.bootstrap import resample
+from rung.stats.intervals import Floats, Interval, clopper_pearson
+from rung.stats.paired import compare
 from rung.text.tokens import search_tokens
 
 SHARE = 0.15
@@ -42,7 +43,7 @@ class Headroom:
     """What a probe saw. `code` and `values` say it in words, from the catalogue of messages."""
 
     status: Literal["headroom", "none", "unknown"]
-    """unknown: the probe was not possible here; the rung is run, as it is with `headroom`."""
+    """unknown: the probe was not possible here, or too small to rule a gain out; the rung is run, as it is with `headroom`."""
     code: str
     values: Mapping[str, str] = field(default_factory=dict)
 
@@ -58,7 +59,7 @@ class Probing(Protocol):
 
 def affordable(budget: Budget, rung: Cost) -> float:
     """Seconds that a probe of a rung may take."""
-    return SHARE * min(budget.left, rung.seconds)
+    return SHARE * max(0.0, min(budget.left, rung.seconds))
 
 
 def too_dear() -> Headroom:
@@ -68,14 +69,15 @@ def too_dear() -> Headroom:
 def phrasing_headroom(fit: FitData, scores: DevScores, settings: Sequence[Setting]) -> Headroom:
     """Whether instructions make any difference: none where every setting scores the same on every question.
 
-    The first of `settings` is the plain one.
+    The first of `settings` is the plain one. Nothing is asked where even that would leave room for a gain of the margin.
     """
     examples = race_order(fit)[: QUESTIONS[fit.task.output.kind]]
-    if len(examples) < FEWEST:
-        return Headroom("unknown", "E4513", {"n": str(len(examples))})
+    n = len(examples)
+    if n < FEWEST or clopper_pearson(0, n).high >= fit.task.margin:
+        return Headroom("unknown", "E4513", {"n": str(n), "margin": f"{100 * fit.task.margin:g}"})
     table = np.stack([scores.ask(setting, examples) for setting in settings], axis=1)
     changed = int((table != table[:, [0]]).any(axis=1).sum())
-    values = {"settings": str(len(settings)), "n": str(len(examples)), "changed": str(changed)}
+    values = {"settings": str(len(settings)), "n": str(n), "changed": str(changed)}
     if not changed:
         return Headroom("none", "E4510", values)
     best = max(scores.score(setting, examples) for setting in settings)
@@ -87,7 +89,7 @@ def passage_headroom(fit: FitData, model: Model, budget: Budget, rung: Cost) -> 
     """Whether the right passage in the prompt helps: retrieval can at best find that one.
 
     The same dev questions are answered with the plain prompt and with the passage of their known document; none where the
-    upper end of the paired 95 % interval of the gain lies below the task's margin.
+    upper end of the guarded 95 % interval of the gain lies below the task's margin.
     """
     gold = GoldPassages(fit)
     examples = [example for example in race_order(fit, len(fit.dev)) if gold.of(example)]
@@ -105,7 +107,7 @@ def passage_headroom(fit: FitData, model: Model, budget: Budget, rung: Cost) -> 
     opened = replace(open_for(fit, bare.candidate, model), candidate=shown.candidate, passages=gold)
     scores = DevScores(fit, model, budget)
     plain, helped = scores.ask(bare, examples), scores.ask(shown, examples, opened=opened)
-    gain = mean_gain(helped - plain)
+    gain = mean_gain(plain, helped, [example.group for example in examples])
     values = {
         "n": str(len(examples)),
         "plain": f"{plain.mean():.2f}",
@@ -116,20 +118,19 @@ def passage_headroom(fit: FitData, model: Model, budget: Budget, rung: Cost) -> 
     }
     if gain.high < fit.task.margin:
         return Headroom("none", "E4515", values)
-    return Headroom("headroom", "E4516", values)
+    seen = helped.mean() > plain.mean()
+    return Headroom("headroom", "E4516", values) if seen else Headroom("unknown", "E4520", values)
 
 
-def mean_gain(differences: Floats) -> Interval:
-    """Student's 95 % interval of a mean paired difference; equal scores throughout give an interval of 0 to 0.
+def mean_gain(before: Floats, after: Floats, groups: Sequence[str]) -> Interval:
+    """95 % interval of the mean of after - before [n], as the decision would give it: paired, by groups, and guarded.
 
-    It has no guard for what few questions cannot show: it decides what is tried, not what is so. Fewer than two: nan.
+    Equal scores throughout leave open what so few questions cannot show. Fewer than two groups: nan.
     """
-    n = len(differences)
-    if n < 2:
-        return Interval(math.nan, math.nan)
-    half = float(stats.t.ppf(0.975, n - 1)) * float(differences.std(ddof=1)) / math.sqrt(n)
-    mean = float(differences.mean())
-    return Interval(mean - half, mean + half)
+    parts = np.stack([after, before], axis=1)[:, :, None]
+    rng = np.random.default_rng(seed_from("gain", len(before)))
+    found = compare(resample(parts, groups, lambda totals, n: totals[..., 0] / n, rng))
+    return Interval(float(found.lower[0, 1]), float(found.upper[0, 1]))
 
 
 class GoldPassages:

@@ -94,22 +94,25 @@ def curve_headroom(
         return too_dear()
     points: list[Point] = []
     dev = seeded_sample(fit.dev, DEV_LIMIT, fit.seed, "checkpoints")
+    opened = open_for(fit, candidate, model)
+    # Rendered as the whole of train is, so that no row of a part is shown its duplicate or its group from the rest.
+    every, asked = render_rows(opened, fit.train), render_rows(opened, dev)
+    if hasattr(model, "release"):
+        model.release()
     for part, count in zip(PARTS, steps, strict=True):
         limit = affordable(budget, rung) * part / sum(PARTS)
         shorter = replace(settings, epochs=1.0, max_steps=count, max_seconds=limit, evaluations=1)
-        opened = open_for(fit, candidate, model)
-        rows = render_rows(opened, seeded_sample(fit.train, int(part * len(fit.train)), fit.seed, "learning curve"))
-        asked = render_rows(opened, dev)
-        if hasattr(model, "release"):
-            model.release()
+        sample = seeded_sample(fit.train, int(part * len(fit.train)), fit.seed, "learning curve")
+        kept = {example.id for example in sample}
+        rows = [row for row in every if row.id in kept]
         budget.progress.update(len(points), len(PARTS), f"learning curve, {100 * part:g} % of train")
         folder = fit.folder / f"curve-{len(points)}"
         trained = train(folder, Job(model.ref, candidate, fit.task, shorter), rows, asked).result
         if not trained.converged:
+            _tidy(fit)
             return Headroom("unknown", "E4517", {"part": f"{100 * part:g}"})
         points.append(Point(trained.step * settings.batch_size, trained.best))
-    for number in range(len(points)):
-        shutil.rmtree(fit.folder / f"curve-{number}", ignore_errors=True)
+    _tidy(fit)
     band = extrapolate(points, max(points[-1].seen, int(len(fit.train) * settings.epochs)), len(dev))
     values = {
         "scores": ", ".join(f"{point.score:.2f}" for point in points),
@@ -120,3 +123,9 @@ def curve_headroom(
     if band.high[0] < best - fit.task.margin:
         return Headroom("none", "E4518", values)
     return Headroom("headroom", "E4519", values)
+
+
+def _tidy(fit: FitData) -> None:
+    """The short trainings are no part of the candidate, whose folder this becomes."""
+    for number in range(len(PARTS)):
+        shutil.rmtree(fit.folder / f"curve-{number}", ignore_errors=True)

@@ -84,9 +84,8 @@ class OptimisePrompt:
 
     def adapt(self, fit: FitData, model: Model, budget: Budget) -> Candidate:
         plan = plan_of(fit)
-        scores = DevScores(fit, model, budget)
         pool = seeded_sample(fit.train, plan.calls // 8, fit.seed, "demonstrations")
-        right = _answered_right(fit, model, scores, pool)
+        right = _answered_right(fit, model, DevScores(fit, model, budget), pool)
         calibration = _calibration_calls(fit, model)
         # Calibrating asks a fixed number of questions; a budget that it would eat up goes to the search.
         calibrated = calibration <= plan.calls // 2
@@ -102,7 +101,7 @@ class OptimisePrompt:
         room = max(1, calls // _EACH // len(demos))
         instructions = _instructions(fit, model, budget, plan, room)
         settings = [_setting(fit, model, said, shots) for said, shots in product(instructions, demos)]
-        winner = search(fit, model, budget, settings, Search(), calls=calls, scores=scores)
+        winner = search(fit, model, budget, settings, Search(), calls=calls)
         return calibrate(fit, model, budget, winner.candidate) if calibrated else winner.candidate
 
 
@@ -128,7 +127,7 @@ class _Instruction:
 
 def _instructions(fit: FitData, model: Model, budget: Budget, plan: Plan, room: int) -> list[_Instruction]:
     """The plain one first, then as many as there is room for: half of them written, where there is a writer."""
-    writer = open_writer(plan.writer, model)
+    writer = open_writer(plan.writer, model, budget)
     written: list[str] = []
     if writer is not None and plan.proposals and room > 1:
         budget.progress.update(0, plan.calls, "writing instructions")

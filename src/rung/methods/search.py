@@ -69,7 +69,6 @@ def search(
     how: Search,
     *,
     calls: int | None = None,
-    scores: DevScores | None = None,
 ) -> Setting:
     """The setting that wins on dev; of equals the first, so put cheaper ones first.
 
@@ -78,7 +77,7 @@ def search(
     notes `converged` as False.
     """
     examples = race_order(fit)
-    scores = scores or DevScores(fit, model, budget)
+    scores = DevScores(fit, model, budget)
     limit = calls if calls is not None else how.rule.calls(len(settings), len(examples))
     done = 0
 
@@ -110,7 +109,7 @@ def search(
 
 
 def _note(budget: Budget, finish: Finish, questions: int) -> None:
-    if finish.stopped:
-        budget.journal.note("converged", False)
+    # Said either way: a run that goes on with more time may finish what an earlier attempt had to break off.
+    budget.journal.note("converged", not finish.stopped)
     everything = len(finish.asked) * questions
     budget.journal.note("race", {"settings": len(finish.asked), "calls": finish.calls, "of": everything})

@@ -51,8 +51,16 @@ def score_of(metric: Metric, examples: Sequence[Example], answers: Sequence[Answ
 
 
 def totalled(metric: Metric, parts: NDArray[np.float64]) -> float:
-    """The metric over rows of parts [n, p], where nan is nothing right; turned so that higher is better."""
-    value = float(metric.aggregate(np.nansum(parts, axis=0), np.array(float(len(parts)))))
+    """The metric over rows of parts [n, p], turned so that higher is better.
+
+    A row with nan is nothing right, for a macro average or a corpus metric too, to which a row without parts would be no
+    loss: the metric over the other rows, times their share.
+    """
+    known = ~np.isnan(parts).any(axis=1)
+    count = np.array(float(known.sum()))
+    value = float(metric.aggregate(parts[known].sum(axis=0), count)) if known.any() else 0.0
+    # Nothing to average over is nothing right, and comparable.
+    value = 0.0 if np.isnan(value) else value * float(known.mean())
     return value if metric.better == "higher" else -value
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from rung.core.errors import UsageError
 from rung.core.hashing import seed_from
+from rung.core.method import Budget
 from rung.core.model import Message, Model, ModelRef, Request
 from rung.core.registry import find
 from rung.core.task import FitData
@@ -38,12 +39,11 @@ def check_writer(wanted: Any) -> ModelRef | None:
     raise UsageError("E2411", value=wanted)
 
 
-def open_writer(wanted: Any, model: Model) -> Model | None:
-    """Who writes; `model` is the task's own. Errors as for `check_writer`."""
+def open_writer(wanted: Any, model: Model, budget: Budget) -> Model | None:
+    """Who writes, on the run's account; `model` is the task's own. Errors as for `check_writer`."""
     ref = check_writer(wanted)
     if ref is not None:
-        opened: Model = find("model", ref.kind).open(ref)
-        return opened
+        return budget.charged(find("model", ref.kind).open(ref))
     return model if wanted == "model" else None
 
 

@@ -42,6 +42,17 @@ def request_key(identity: Any, request: Request) -> str:
     return hash_json({"format": _FORMAT, "model": identity, "request": asked}, 64)
 
 
+def paid(path: Path) -> float:
+    """What the answers in a cache file were charged, each of them once; 0 where there is no file."""
+    if not path.is_file():
+        return 0.0
+    store = _Store(path)
+    try:
+        return store.paid()
+    finally:
+        store.close()
+
+
 class CachedModel:
     """Answers from the cache what was asked before, and asks `model` the rest, each distinct request once.
 
@@ -146,6 +157,12 @@ class _Store:
             warnings.warn(f"{self._path.name}: {len(bad)} damaged cached answers are asked for again", stacklevel=2)
             self._heal(lambda: self._write("DELETE FROM answers WHERE key = ?", bad))
         return found
+
+    def paid(self) -> float:
+        """The money of every kept completion."""
+        query = "SELECT key, value, sum FROM answers"
+        rows = self._heal(lambda: [_Row(*map(str, row)) for row in self._connection().execute(query)]) or []
+        return sum(float(json.loads(row.value).get("money", 0.0)) for row in rows if row.sound)
 
     def add(self, completions: dict[str, Completion]) -> None:
         """Keep the completions that are no failures."""

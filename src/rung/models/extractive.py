@@ -12,10 +12,10 @@ from typing import Literal
 
 import numpy as np
 
+from rung.core.answer import create_encoder
 from rung.core.candidate import AdapterSlot
 from rung.core.errors import BackendError
 from rung.core.model import Capabilities, Completion, Encoder, Failure, ModelRef, Request
-from rung.core.registry import create
 from rung.core.task import Passage
 from rung.models.encoder_local import reopen_encoder
 from rung.text.sentences import LIST_MARK, sentences
@@ -41,7 +41,7 @@ class ExtractiveModel:
         if mode not in MODES:
             raise BackendError("E3220", mode=mode, known=", ".join(MODES))
         if encoder and loaded is None:
-            loaded = create("encoder", encoder)
+            loaded = create_encoder(encoder)
         options = {"mode": mode} | ({"encoder": encoder, "encoder_id": loaded.id} if loaded else {})
         self.ref = ModelRef(kind="extractive", id=f"extractive-{mode}", engine="rung", options=options)
         self.capabilities = Capabilities(language_model=False)

@@ -13,7 +13,6 @@ from rung.reporting.numbers import Numbers
 from rung.reporting.page import render
 from rung.reporting.words import Words
 from rung.store.assessment import Assessment, Rung
-from rung.store.records import Text
 
 
 @dataclass(frozen=True)
@@ -37,16 +36,13 @@ class Teller:
         self.words = Words(language)
         self.numbers = Numbers(self.words, assessment.currency)
 
-    def say(self, text: Text) -> str:
-        return text.zh if self.words.language == "zh" else text.en
-
     @property
     def summary(self) -> str:
-        return self.say(self.assessment.summary)
+        return self.words.of(self.assessment.summary)
 
     @property
     def facts(self) -> list[str]:
-        return [self.say(fact.text) for fact in self.assessment.facts]
+        return [self.words.of(fact.text) for fact in self.assessment.facts]
 
     @property
     def answers(self) -> list[str]:
@@ -63,7 +59,9 @@ class Teller:
     @property
     def conflicts(self) -> list[str]:
         return [
-            self.words("assess.conflict", said=self.say(c.said), shown=self.say(c.shown), used=self.say(c.used))
+            self.words(
+                "assess.conflict", said=self.words.of(c.said), shown=self.words.of(c.shown), used=self.words.of(c.used)
+            )
             for c in self.assessment.conflicts
         ]
 
@@ -79,8 +77,8 @@ class Teller:
             name=f"{name} · {rung.model}" if several and rung.model != "-" else name,
             advice=self.words(f"assess.advice_{rung.advice}"),
             expected=self._expected(rung),
-            reasons=tuple((self.words(f"assess.basis_{r.basis}"), self.say(r.text)) for r in rung.reasons),
-            missing=tuple(self.say(text) for text in rung.missing),
+            reasons=tuple((self.words(f"assess.basis_{r.basis}"), self.words.of(r.text)) for r in rung.reasons),
+            missing=tuple(self.words.of(text) for text in rung.missing),
         )
 
     def _expected(self, rung: Rung) -> str:
@@ -97,15 +95,15 @@ class Teller:
 
     @property
     def missing(self) -> list[str]:
-        return [self.say(text) for text in self.assessment.missing]
+        return [self.words.of(text) for text in self.assessment.missing]
 
     @property
     def plan(self) -> list[str]:
-        return [self.say(text) for text in self.assessment.plan]
+        return [self.words.of(text) for text in self.assessment.plan]
 
     @property
     def assumptions(self) -> list[str]:
-        return [self.say(text) for text in self.assessment.assumptions]
+        return [self.words.of(text) for text in self.assessment.assumptions]
 
     @property
     def costs(self) -> CostView | None:

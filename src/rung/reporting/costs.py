@@ -91,7 +91,7 @@ def cost_view(
         even=tuple(told[:FIRST_PAIRS]),
         rest=tuple(told[FIRST_PAIRS:]),
         never=sum(not pair.volumes for pair in costs.break_even),
-        summary=costs.summary.zh if words.language == "zh" else costs.summary.en,
+        summary=words.of(costs.summary),
         note=note,
     )
 

@@ -6,16 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rung.core.task import Language
-from rung.reporting.letters import clean, wrap
+from rung.reporting.letters import clean, one_line, wrap
 from rung.reporting.numbers import NONE, Numbers
-from rung.reporting.tables import Table, lines_of
+from rung.reporting.tables import Table, table_lines
 from rung.reporting.words import Words
 from rung.store.diagnosis import Arm, Diagnosis, Effect, MatrixCell
-from rung.store.records import Interval, Text
+from rung.store.records import Interval
 
 _SHARE = "accuracy"
 """Stands for any share of 1 where `Numbers` asks for a metric."""
-_CUT = 160
 
 
 @dataclass(frozen=True)
@@ -59,12 +58,12 @@ def view_diagnosis(found: Diagnosis, words: Words, numbers: Numbers) -> Diagnosi
         axis=words(f"diagnosis.axis_{found.axis}"),
         lead=words("diagnosis.lead", n=found.n, split=split, errors=found.errors),
         finding=finding,
-        reason=_in(words, found.reason),
-        advice=_in(words, found.advice),
+        reason=words.of(found.reason),
+        advice=words.of(found.advice),
         arms=_arms(found.arms, effects, words, numbers),
         note=words("diagnosis.effect_note_plain") if uncontrolled else words("diagnosis.effect_note"),
         missing=tuple(
-            words("labelled", name=arm_name(arm.name, words), value=words("diagnosis.missing", why=_in(words, why)))
+            words("labelled", name=arm_name(arm.name, words), value=words("diagnosis.missing", why=words.of(why)))
             for arm in found.arms
             if arm.source == "missing" and (why := arm.why_missing) is not None
         ),
@@ -74,15 +73,12 @@ def view_diagnosis(found: Diagnosis, words: Words, numbers: Numbers) -> Diagnosi
         matrix=_matrix(found.matrix, words) if found.repeated else None,
         cells=tuple(CellPart(_cell_title(cell, words), cell) for cell in found.matrix if cell.examples),
         retrieval=_retrieval(found, words, numbers),
-        cautions=tuple(_in(words, caution) for caution in found.cautions),
+        cautions=tuple(words.of(caution) for caution in found.cautions),
     )
 
 
-def _in(words: Words, text: Text) -> str:
-    return text.zh if words.language == "zh" else text.en
-
-
 def arm_name(name: str, words: Words) -> str:
+    """What an arm is called; an arm of your own by its own name."""
     return words.known(f"diagnosis.arm_{name}", name)
 
 
@@ -178,8 +174,12 @@ def diagnosis_text(found: Diagnosis, language: Language, *, columns: int = 100) 
             *wrap(view.reason, columns),
             *wrap(words("labelled", name=words("diagnosis.advice"), value=view.advice), columns),
         ],
-        [*lines_of(view.arms), *wrap(view.note, columns), *view.missing],
-        [words("diagnosis.matrix"), *wrap(view.matrix_lead, columns), *(lines_of(view.matrix) if view.matrix else [])],
+        [*table_lines(view.arms), *wrap(view.note, columns), *view.missing],
+        [
+            words("diagnosis.matrix"),
+            *wrap(view.matrix_lead, columns),
+            *(table_lines(view.matrix) if view.matrix else []),
+        ],
         [line for part in view.cells for line in _cell_lines(part, words)],
         [part for line in view.retrieval for part in wrap(line, columns)],
         [part for line in view.cautions for part in wrap(line, columns)],
@@ -190,15 +190,10 @@ def diagnosis_text(found: Diagnosis, language: Language, *, columns: int = 100) 
 def _cell_lines(part: CellPart, words: Words) -> list[str]:
     lines = [part.title]
     for shown in part.cell.examples:
-        lines.append(f"  - {_short(shown.question)}")
+        lines.append(f"  - {one_line(shown.question)}")
         if shown.references:
-            value = _short(" / ".join(shown.references))
+            value = one_line(" / ".join(shown.references))
             lines.append("      " + words("labelled", name=words("diagnosis.reference"), value=value))
         for arm, answer in shown.answers.items():
-            lines.append("      " + words("labelled", name=arm_name(arm, words), value=_short(answer)))
+            lines.append("      " + words("labelled", name=arm_name(arm, words), value=one_line(answer)))
     return lines
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _CUT else line[: _CUT - 1] + "…"

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from rung.core.task import Language
 from rung.reporting.letters import clean
 from rung.reporting.numbers import NONE, signed
+from rung.reporting.tables import align
 from rung.reporting.words import Words
-from rung.store.judging import DimensionRow, DimensionTable, SystemMark
+from rung.store.judging import DimensionRow, DimensionTable
 from rung.store.records import Interval
 
 
@@ -36,6 +37,7 @@ class DimensionSection:
 
 
 def dimension_section(table: DimensionTable | None, words: Words) -> DimensionSection | None:
+    """The table in words of one language; None where nobody has judged."""
     if table is None:
         return None
     if table.source == "judge":
@@ -47,8 +49,8 @@ def dimension_section(table: DimensionTable | None, words: Words) -> DimensionSe
 
 
 def _line(row: DimensionRow, words: Words) -> DimensionLine:
-    if row.withheld:
-        return DimensionLine(row.name, row.definition, NONE, NONE, NONE, row.withheld, withheld=True)
+    if row.withheld is not None:
+        return DimensionLine(row.name, row.definition, NONE, NONE, NONE, words.of(row.withheld), withheld=True)
     before, after = row.systems
     note = words("dimensions.pairs", n=f"{row.pairs:,}")
     if failed := before.failed + after.failed:
@@ -59,11 +61,7 @@ def _line(row: DimensionRow, words: Words) -> DimensionLine:
         if row.change.low is not None and row.change.high is not None:
             ends = [signed(f"{end:.2f}") for end in (row.change.low, row.change.high)]
             change = words("quality", point=change, bounds=words("span.plain", low=ends[0], high=ends[1]))
-    return DimensionLine(row.name, row.definition, _mark(before), _mark(after), change, note, withheld=False)
-
-
-def _mark(system: SystemMark) -> str:
-    return _span(system.mean)
+    return DimensionLine(row.name, row.definition, _span(before.mean), _span(after.mean), change, note, withheld=False)
 
 
 def _span(interval: Interval) -> str:
@@ -82,13 +80,12 @@ def head(section: DimensionSection, words: Words) -> list[str]:
 
 
 def cells(line: DimensionLine) -> list[str]:
+    """One row, in the order of `head`."""
     return [line.name, line.before, line.after, line.change, line.note]
 
 
 def table_text(table: DimensionTable, language: Language) -> str:
     """For a terminal."""
-    from rung.reporting.text import align
-
     words = Words(language)
     section = dimension_section(table, words)
     assert section is not None

@@ -19,6 +19,8 @@ _COMMON_TERMS = ("interval", "margin", "splits", "cost", "latency", "failed")
 
 @dataclass(frozen=True)
 class Fact:
+    """One line of a list of facts."""
+
     label: str
     value: str
     code: bool = False

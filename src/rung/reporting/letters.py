@@ -18,6 +18,11 @@ def clip(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
 
+def one_line(text: str, length: int = 160) -> str:
+    """A text on one line of at most `length` characters."""
+    return clip(" ".join(text.split()), length)
+
+
 def width(text: str) -> int:
     """Columns on a terminal: two for a wide character, none for a combining mark."""
     return sum(
@@ -26,6 +31,7 @@ def width(text: str) -> int:
 
 
 def pad(text: str, columns: int, *, right: bool = False) -> str:
+    """The text with spaces to fill so many columns, on its left where it is set flush right."""
     space = " " * max(0, columns - width(text))
     return space + text if right else text + space
 

@@ -22,6 +22,7 @@ HALF = 0.5
 
 
 def mark(score: Score | None, better: str) -> Mark:
+    """What became of one answer, by its score."""
     if score is None:
         return "unscored"
     if score.status != "scored":

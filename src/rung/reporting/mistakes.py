@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rung.core.evaluation import Answer, Row
 from rung.core.task import Example, Task
+from rung.metrics.grounding import document_of
 from rung.reporting.ladder import Ladder, Line
 from rung.reporting.marks import chosen_lines, mark
 from rung.reporting.reading import Reading
@@ -96,11 +97,6 @@ def _mark(row: Row, ladder: Ladder) -> str:
 
 def _kind_rows(kinds: list[str], counts: list[Counter[str]]) -> tuple[KindRow, ...]:
     return tuple(KindRow(kind, tuple(count[kind] for count in counts)) for kind in kinds)
-
-
-def document_of(passage: str) -> str:
-    """The document that a passage was cut from: passage ids are `<document>#<n>`."""
-    return passage.rsplit("#", 1)[0]
 
 
 def _text_kind(answer: Answer, example: Example | None, task: Task) -> str:

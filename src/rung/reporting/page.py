@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rung.core.task import Language
 from rung.reporting.charts import Pictures
 from rung.reporting.costs import ladder_costs
 from rung.reporting.diagnosis import arm_name, view_diagnosis
@@ -87,6 +88,12 @@ def render(template: str, words: Words, numbers: Numbers, **values: Any) -> str:
     return environment.get_template(template).render(
         w=words, num=numbers, svg=Markup, style=Markup(style), style_hash=digest, along=along, **values
     )
+
+
+def in_both(path: Path, language: Language) -> dict[Language, Path]:
+    """Where a page lies in each language: `path` in this one, and beside it `<name>.<other>.<ending>`."""
+    other: Language = "en" if language == "zh" else "zh"
+    return {language: path, other: path.with_suffix(f".{other}{path.suffix}")}
 
 
 @dataclass(frozen=True)

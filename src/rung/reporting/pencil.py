@@ -19,6 +19,7 @@ def altair() -> Any:
 
 
 def axis_looks() -> dict[str, Any]:
+    """How every axis looks."""
     return {
         "labelColor": TOKENS["muted"],
         "labelFontSize": 12,
@@ -43,6 +44,7 @@ def title(text: str, *, strong: bool = False) -> Any:
 
 
 def rows(values: list[dict[str, Any]]) -> Any:
+    """A chart over these rows."""
     return altair().Chart(altair().Data(values=values))
 
 
@@ -59,6 +61,7 @@ def word(
 
 
 def thin_line(x: float, y: float, x2: float, y2: float) -> Any:
+    """A line from a point to its label, in pixels."""
     alt = altair()
     ends = {"x": alt.value(x), "x2": alt.value(x2), "y": alt.value(y), "y2": alt.value(y2)}
     return rows([{}]).mark_rule(strokeWidth=1, color=TOKENS["faint"]).encode(**ends)

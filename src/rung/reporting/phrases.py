@@ -62,11 +62,11 @@ class Speaker:
         if decision is None:
             done = sum(line.state in {"tested", "untested"} for line in self.ladder.lines)
             return self.words("verdict.progress", done=done, n=len(self.ladder.lines))
-        return getattr(decision.reason, self.words.language)  # type: ignore[no-any-return]
+        return self.words.of(decision.reason)
 
     def would_change(self) -> list[str]:
         decision = self.reading.decision
-        return [getattr(text, self.words.language) for text in decision.would_change] if decision else []
+        return [self.words.of(text) for text in decision.would_change] if decision else []
 
     def crown(self) -> str:
         """What the named candidate is: the winner, the cheapest of a tie, or only the best so far."""

@@ -10,7 +10,6 @@ from typing import Any
 from rung.core.candidate import Candidate
 from rung.core.evaluation import Evaluation
 from rung.core.task import Example, Task
-from rung.store.atomic import read_log
 from rung.store.costs import Costs
 from rung.store.diagnosis import Diagnosis, Stability
 from rung.store.judging import DimensionTable, read_table_of
@@ -62,8 +61,6 @@ def read_run(run: RunFolder) -> Reading:
     names = _evaluated(folder)
     tests = {name: found for name in names if (found := run.read_evaluation(name, "test"))}
     devs = {name: found for name in names if (found := run.read_evaluation(name, "dev"))}
-    with reading(folder / "examples.jsonl"):
-        examples = {line["id"]: example_from(line) for line in read_log(folder / "examples.jsonl")}
     decision = run.read_decision()
     winner = decision.winner if decision else None
     return Reading(
@@ -76,7 +73,7 @@ def read_run(run: RunFolder) -> Reading:
         decision=decision,
         tests=tests,
         devs=devs,
-        examples=examples,
+        examples={example.id: example for example in run.read_examples()},
         openings=tuple(run.openings()),
         costs=run.read_costs(),
         diagnosis=run.read_diagnosis(),
@@ -88,14 +85,3 @@ def read_run(run: RunFolder) -> Reading:
 def _evaluated(folder: Path) -> list[str]:
     """Candidates with an evaluation of any split; a candidate's own folder may be gone, its answers are not."""
     return sorted({path.stem.rsplit(".", 1)[0] for path in folder.glob("evaluations/*.json")})
-
-
-def example_from(line: Mapping[str, Any]) -> Example:
-    """One line of `examples.jsonl`."""
-    return Example(
-        id=line["id"],
-        inputs={name: str(text) for name, text in line["inputs"].items()},
-        references=tuple(str(reference) for reference in line["references"]),
-        group=line.get("group") or "",
-        documents=tuple(line.get("documents") or ()),
-    )

@@ -13,11 +13,11 @@ from rung.reporting.axes import cost_axis, round_ticks
 from rung.reporting.charts import LONGEST, Picture
 from rung.reporting.letters import clean, clip, wrap
 from rung.reporting.numbers import NONE, Numbers
-from rung.reporting.page import render
+from rung.reporting.page import in_both, render
 from rung.reporting.pencil import SIZE, altair, axis_looks, points, reserve, rows, thin_line, title, word
 from rung.reporting.placing import Box, Dot, place_labels, text_width
 from rung.reporting.svg import TOKENS, to_svg
-from rung.reporting.text import align
+from rung.reporting.tables import align
 from rung.reporting.words import Words
 from rung.store.atomic import write_text
 from rung.store.records import Pair
@@ -37,10 +37,11 @@ class Plane:
 
 def write_models(selection: Selection, folder: Path, language: Language) -> None:
     """`models.html` in one language, and beside it `models.<other>.html` in the other."""
-    other: Language = "en" if language == "zh" else "zh"
-    names: dict[Language, str] = {language: "models.html", other: f"models.{other}.html"}
-    for spoken in (language, other):
-        write_text(folder / names[spoken], models_page(selection, spoken, names))
+    paths = in_both(folder / "models.html", language)
+    names = {spoken: path.name for spoken, path in paths.items()}
+    for spoken, path in paths.items():
+        write_text(path, models_page(selection, spoken, names))
+    # An earlier call may have had the languages the other way round.
     (folder / f"models.{language}.html").unlink(missing_ok=True)
 
 
@@ -53,7 +54,7 @@ def models_page(selection: Selection, language: Language, names: dict[Language, 
         words,
         numbers,
         selection=selection,
-        summary=_spoken(selection, language),
+        summary=words.of(selection.summary),
         planes=planes(selection, words, numbers),
         weights=weights(selection, words),
         lines=[_cells(row, selection, words, numbers) for row in selection.rows],
@@ -80,7 +81,7 @@ def models_text(selection: Selection, language: Language, *, columns: int = 100)
         words("labelled", name=row.name, value=problem(row, words)) for row in selection.rows if row.status == "failed"
     ]
     blocks = [
-        wrap(_spoken(selection, language), columns),
+        wrap(words.of(selection.summary), columns),
         align([head, *body], left=2) if body else [],
         [line for text in lost for line in wrap(text, columns)],
         wrap(weights(selection, words), columns),
@@ -156,10 +157,6 @@ def _cells(row: ModelRow, selection: Selection, words: Words, numbers: Numbers) 
         money=numbers.money(row.money_per_1000),
         pareto=dominated or words("models.kept"),
     )
-
-
-def _spoken(selection: Selection, language: Language) -> str:
-    return selection.summary.zh if language == "zh" else selection.summary.en
 
 
 def planes(selection: Selection, words: Words, numbers: Numbers) -> list[Plane]:

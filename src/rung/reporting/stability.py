@@ -6,14 +6,13 @@ from dataclasses import dataclass
 
 from rung.core.task import Language
 from rung.reporting.diagnosis import signed_interval
-from rung.reporting.letters import clean, wrap
+from rung.reporting.letters import clean, one_line, wrap
 from rung.reporting.numbers import Numbers
-from rung.reporting.tables import Table, lines_of
+from rung.reporting.tables import Table, table_lines
 from rung.reporting.words import Words
 from rung.store.diagnosis import Changed, Stability
 
 _SHARE = "accuracy"
-_CUT = 160
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def view_stability(found: Stability, name: str, words: Words, numbers: Numbers) 
             words(
                 "stability.skipped",
                 way=words(f"stability.kind_{kind.kind}"),
-                why=(kind.why_not.zh if words.language == "zh" else kind.why_not.en) if kind.why_not else "",
+                why=words.of(kind.why_not) if kind.why_not else "",
             )
             for kind in found.kinds
             if kind.status != "measured"
@@ -82,11 +81,11 @@ def stability_text(found: Stability, language: Language, *, columns: int = 100) 
     changed = [
         line
         for part in view.changed
-        for line in (part.title, *(f"  - {_short(e.question)}\n      {_turn(e, words)}" for e in part.examples))
+        for line in (part.title, *(f"  - {one_line(e.question)}\n      {_turn(e, words)}" for e in part.examples))
     ]
     blocks = [
         [words("stability.title"), *wrap(view.lead, columns), view.overall],
-        lines_of(view.table),
+        table_lines(view.table),
         [*view.skipped],
         [words("stability.changed"), *changed] if changed else [],
         [part for note in view.notes for part in wrap(note, columns)],
@@ -95,9 +94,4 @@ def stability_text(found: Stability, language: Language, *, columns: int = 100) 
 
 
 def _turn(changed: Changed, words: Words) -> str:
-    return words("stability.from_to", before=_short(changed.before), after=_short(changed.after))
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _CUT else line[: _CUT - 1] + "…"
+    return words("stability.from_to", before=one_line(changed.before), after=one_line(changed.after))

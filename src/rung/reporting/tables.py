@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rung.reporting.letters import pad, width
 
-_GAP = "  "
+GAP = "  "
 
 
 @dataclass(frozen=True)
@@ -17,8 +18,12 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
 
-def lines_of(table: Table) -> list[str]:
-    """The table as aligned lines: names flush left, the rest flush right; wide characters count as two columns."""
-    everything = [table.head, *table.rows]
-    wide = [max(width(row[j]) for row in everything) for j in range(len(table.head))]
-    return [_GAP.join(pad(cell, wide[j], right=j > 0) for j, cell in enumerate(row)).rstrip() for row in everything]
+def table_lines(table: Table) -> list[str]:
+    """The table for a terminal: names flush left, the rest flush right."""
+    return align([table.head, *table.rows], left=1)
+
+
+def align(rows: Sequence[Sequence[str]], *, left: int) -> list[str]:
+    """Rows as lines of equal columns, wide characters counted as two: the first `left` flush left, the others flush right."""
+    wide = [max(width(row[j]) for row in rows) for j in range(len(rows[0]))]
+    return [GAP.join(pad(cell, wide[j], right=j >= left) for j, cell in enumerate(row)).rstrip() for row in rows]

@@ -8,15 +8,15 @@ from typing import Any
 from rung.core.task import Language
 from rung.reporting.aggregate import aggregate
 from rung.reporting.ladder import Line, build_ladder
-from rung.reporting.letters import clean, clip, pad, width, wrap
+from rung.reporting.letters import clean, clip, wrap
 from rung.reporting.numbers import Numbers
 from rung.reporting.phrases import Speaker
 from rung.reporting.reading import read_run
+from rung.reporting.tables import GAP, align
 from rung.reporting.words import Words
 from rung.store.records import Decision
 from rung.store.runs import RunFolder
 
-GAP = "  "
 NAME = 40
 """Longest name in a column."""
 
@@ -90,12 +90,6 @@ def _ladder_lines(lines: Sequence[Line], say: Speaker) -> list[str]:
         if kind == "warning"
     ]
     return [*found, *(["", GAP.join(marks)] if marks else []), *remarks]
-
-
-def align(rows: Sequence[Sequence[str]], *, left: int) -> list[str]:
-    """Rows as lines of equal columns: the first `left` columns flush left, the others flush right."""
-    wide = [max(width(row[j]) for row in rows) for j in range(len(rows[0]))]
-    return [GAP.join(pad(cell, wide[j], right=j >= left) for j, cell in enumerate(row)).rstrip() for row in rows]
 
 
 def _differences(say: Speaker, columns: int) -> list[str]:

@@ -7,9 +7,12 @@ import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rung.core.task import Language
+
+if TYPE_CHECKING:
+    from rung.store.records import Text
 
 _SLOT = re.compile(r"\{(\w+)\}")
 _HAN = re.compile(r"[\u3400-\u9fff]")
@@ -34,6 +37,10 @@ class Words:
         pieces = _SLOT.split(catalogue()[key][self.language])
         pieces[1::2] = [str(values[name]) for name in pieces[1::2]]
         return "".join(pieces) if self.language == "en" else _set_chinese(pieces)
+
+    def of(self, text: Text) -> str:
+        """A sentence of a record, in this language."""
+        return text.zh if self.language == "zh" else text.en
 
     def known(self, key: str, default: str) -> str:
         """The words of a key, or `default` for a name that this file does not know (a plug-in's method or metric)."""

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from rung.stats.intervals import Bounds, Floats
+from rung.stats.intervals import Bounds, Floats, guarded_bounds, standard_error, two_sided_z
 
 Aggregate = Callable[[Floats, Floats], Floats]
 """`Metric.aggregate`: (totals [..., p], n [...]) -> [...]"""
 
 DRAWS = 10_000
+LOOSE = 1_000
 BLOCK_BYTES = 16 << 20
 
 
@@ -28,6 +29,44 @@ class Draws:
     """[B, c]; nan where a resample holds no scored row of a candidate."""
     units: Floats
     """[c]: independent groups with at least one scored row."""
+    examples: Floats | None = None
+    """[c]: scored rows, where some of them share a group."""
+    loose: Floats | None = None
+    """[LOOSE, c]: draws that break the groups up, where there are any: what they are worth is read off the difference."""
+
+    def spread(self, of: Callable[[Floats], Floats] = lambda draws: draws) -> Spread:
+        """Standard error of `of(draws)`, one of its columns for each candidate, and what the examples are worth for it."""
+        return self._spread(of, self.units, self.examples)
+
+    def spread_against(self, i: int) -> Spread:
+        """The same for every candidate minus candidate i, over what both have."""
+        examples = None if self.examples is None else np.minimum(self.examples, self.examples[i])
+        return self._spread(lambda draws: draws - draws[:, [i]], np.minimum(self.units, self.units[i]), examples)
+
+    def _spread(self, of: Callable[[Floats], Floats], units: Floats, examples: Floats | None) -> Spread:
+        se = standard_error(of(self.draws), units)
+        if self.loose is None or examples is None:
+            return Spread(se, units, np.ones_like(se))
+        shared = units < examples
+        with np.errstate(divide="ignore", invalid="ignore"):
+            stretch = np.where(shared, special.stdtrit(np.fmax(units - 1, 1), 0.975) / two_sided_z(0.95), 1.0)
+            worth = examples * np.square(standard_error(of(self.loose), examples) / (se * stretch))
+        known = shared & np.isfinite(worth) & (worth > 0)
+        return Spread(se, np.where(known, np.clip(worth, units, examples), units), stretch)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How sure some statistics are. A statistic of few groups is less sure than its standard error says."""
+
+    se: Floats
+    """[c]: bootstrap standard error, over groups."""
+    units: Floats
+    """[c]: independent examples that the groups are worth: the rows over their design effect (Kish 1965), between the number of
+    groups and the number of rows. A group of rows that differ like strangers is worth all of them."""
+    stretch: Floats
+    """[c]: by how much t with one degree of freedom less than there are groups is wider than the normal (Korn and Graubard
+    1998); 1 where every row is a group of its own."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +110,11 @@ def resample(
             weights = _weights(rng, block.stop - block.start, g)
             totals = (weights @ sums.totals).reshape(-1, c, p)
             out[block] = aggregate(totals, weights @ sums.counts)
-    return Draws(np.asarray(point, dtype=np.float64), out, units)
+    point = np.asarray(point, dtype=np.float64)
+    if g == len(parts):
+        return Draws(point, out, units)
+    loose = resample(parts, None, aggregate, rng.spawn(1)[0], draws=min(draws, LOOSE))
+    return Draws(point, out, units, loose.units, loose.draws)
 
 
 def sum_clusters(parts: Floats, groups: Sequence[str] | None) -> ClusterSums:
@@ -92,11 +135,22 @@ def sum_clusters(parts: Floats, groups: Sequence[str] | None) -> ClusterSums:
     return ClusterSums(np.add.reduceat(totals[order], starts, axis=0), np.add.reduceat(counts[order], starts, axis=0))
 
 
+def guarded_interval(drawn: Draws, *, level: float = 0.95, lowest: float = 0.0, highest: float = 1.0) -> Bounds:
+    """[c]: point and bootstrap standard error, guarded as `intervals.guarded_bounds` says.
+
+    `lowest` and `highest`: what a single example can score. Fewer than two units: nan.
+    """
+    found = drawn.spread()
+    return guarded_bounds(
+        drawn.point, found.se * found.stretch, found.units, two_sided_z(level), lowest=lowest, highest=highest
+    )
+
+
 def percentile_interval(drawn: Draws, *, level: float = 0.95) -> Bounds:
     """[c]: the quantiles of the draws that leave (1 - level) / 2 on either side (Efron and Tibshirani 1993, chapter 13).
 
     It knows nothing beyond the examples: three right answers out of three give [1, 1]. A verdict wants
-    `intervals.bootstrap_interval`, which is guarded. Fewer than two units: nan.
+    `guarded_interval`. Fewer than two units: nan.
     """
     tails = np.full(drawn.point.shape, (1 - level) / 2)
     return _quantiles(drawn, tails, 1 - tails)

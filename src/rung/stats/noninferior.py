@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from rung.stats.bootstrap import Draws
-from rung.stats.intervals import Bounds, Floats, difference_bounds, standard_error
+from rung.stats.intervals import Bounds, Floats, difference_bounds
 
 _WIDEST = 38.0
 """Beyond this many standard errors a normal tail is no longer a number."""
@@ -44,9 +44,9 @@ def non_inferiority(
     if margin < 0:
         raise ValueError(f"a margin of {margin} is negative")
     c, span = len(drawn.point), highest - lowest
-    units = np.minimum.outer(drawn.units, drawn.units)
+    spreads = [drawn.spread_against(i) for i in range(c)]
+    se, units = np.stack([s.se * s.stretch for s in spreads]), np.stack([s.units for s in spreads])
     difference = np.subtract.outer(drawn.point, drawn.point)
-    se = np.stack([standard_error(drawn.draws[:, [i]] - drawn.draws, units[i]) for i in range(c)])
     difference[np.diag_indices(c)] = np.nan
 
     def bounds(z: float | Floats) -> Bounds:

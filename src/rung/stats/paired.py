@@ -11,14 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from rung.stats.bootstrap import DRAWS, Aggregate, Draws, blocks, sum_clusters
+from rung.stats.bootstrap import DRAWS, Aggregate, Draws, blocks, guarded_interval, sum_clusters
 from rung.stats.intervals import (
     Bounds,
     Floats,
-    bootstrap_interval,
     difference_bounds,
     pseudo_examples,
-    standard_error,
     two_sided_z,
 )
 
@@ -37,9 +35,9 @@ class PairwiseBounds:
     upper: Floats
     """[c, c]"""
     se: Floats
-    """[c, c]: bootstrap standard error of each difference."""
+    """[c, c]: bootstrap standard error of each difference, wider where the groups are few."""
     units: Floats
-    """[c, c]: independent groups behind each difference."""
+    """[c, c]: independent examples behind each difference, or what groups are worth (`bootstrap.Spread`)."""
     critical: float
     """Standard errors on either side that make the intervals simultaneous."""
     marginal: Bounds
@@ -66,10 +64,8 @@ def compare(drawn: Draws, *, level: float = 0.95, lowest: float = 0.0, highest: 
     is better, turn the signs of `point` and `draws` first.
     """
     c, span = len(drawn.point), highest - lowest
-    se = np.zeros((c, c))
-    for i in range(c):
-        se[i] = standard_error(drawn.draws - drawn.draws[:, [i]], np.minimum(drawn.units, drawn.units[i]))
-    units = np.minimum.outer(drawn.units, drawn.units)
+    spreads = [drawn.spread_against(i) for i in range(c)]
+    se, units, stretch = (np.stack([getattr(s, name) for s in spreads]) for name in ("se", "units", "stretch"))
     difference = np.subtract.outer(drawn.point, drawn.point)
     pairs = np.triu(np.ones((c, c), dtype=bool), 1)
     difference[np.abs(difference) <= _ROUNDING * span] = 0.0
@@ -82,10 +78,11 @@ def compare(drawn: Draws, *, level: float = 0.95, lowest: float = 0.0, highest: 
     z = np.full((c, c), critical)
     if frozen := int((still & pairs).sum()):
         z[still] = max(critical, float(-special.ndtri((1 - level) / 2 / frozen)))
+    se = se * stretch
     bounds = difference_bounds(difference, se, units, z, span=span)
     for matrix in (difference, bounds.low, bounds.high):
         np.fill_diagonal(matrix, 0.0)
-    marginal = bootstrap_interval(drawn.point, drawn.draws, drawn.units, level=level, lowest=lowest, highest=highest)
+    marginal = guarded_interval(drawn, level=level, lowest=lowest, highest=highest)
     return PairwiseBounds(difference, bounds.low, bounds.high, se, units, critical, marginal)
 
 
@@ -108,7 +105,8 @@ def lower_bounds(drawn: Draws, *, alpha: float, lowest: float = 0.0, highest: fl
     independent right-or-wrong answers the examples are worth. Never above the bound after no exception among `units`.
     `alpha` is this candidate's share of the error that all openings of the test set may make. One unit or none: nan.
     """
-    se, units, span = standard_error(drawn.draws, drawn.units), drawn.units, highest - lowest
+    found, span = drawn.spread(), highest - lowest
+    se, units = found.se * found.stretch, found.units
     p = np.clip((drawn.point - lowest) / span, 0.0, 1.0)
     worth = p * (1 - p) * np.square(span / np.fmax(se, 1e-6 * span))
     with np.errstate(divide="ignore"):

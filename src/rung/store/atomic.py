@@ -22,6 +22,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
+    """The same for a JSON value; what JSON does not know is written as its text."""
     write_text(path, json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
 
 

@@ -45,6 +45,8 @@ class GateLine(Frozen):
 
 
 class GateRecord(Frozen):
+    """Whether all systems hold against the baseline."""
+
     baseline: str
     margin: float
     mode: Literal["strict", "lenient"]
@@ -56,6 +58,8 @@ class GateRecord(Frozen):
 
 
 class Comparison(Frozen):
+    """What `rung compare` found beside the decision."""
+
     schema_version: int = SCHEMA
     metric: str
     pairs: tuple[PairTest, ...]
@@ -76,6 +80,7 @@ def read_comparison(run: Path) -> Comparison | None:
 
 
 def write_comparison(run: Path, comparison: Comparison) -> None:
+    """Keep it as `comparison.json`."""
     write_json(run / NAME, comparison.model_dump(mode="json"))
 
 

@@ -14,6 +14,10 @@ from rung.store.runs import reading
 R = TypeVar("R", bound=Frozen)
 SCHEMA = 1
 TABLE = "dimensions.json"
+MAX_FAILURES = 0.1
+"""Share of items that a judge may leave without a usable reply."""
+LICENCE = Path("judge.json")
+"""Where a licence is written and looked for, in the working folder, unless somebody says otherwise."""
 
 
 class AgreementRecord(Frozen):
@@ -38,6 +42,15 @@ class AgreementRecord(Frozen):
     licensed: bool
     needed: int | None = None
     """Further labels that would decide it, as estimated; None where more labels will not help."""
+
+    @property
+    def verdict(self) -> Literal["licensed", "silent", "needs", "poor"]:
+        """Licensed, or what stands in the way: too many replies of no use, too few labels, or too little agreement."""
+        if self.licensed:
+            return "licensed"
+        if self.failed > MAX_FAILURES * (self.n + self.failed):
+            return "silent"
+        return "poor" if self.needed is None else "needs"
 
 
 class Licence(Frozen):
@@ -92,7 +105,7 @@ class DimensionRow(Frozen):
     """after - before, paired; 95 % for all dimensions at once, whole groups resampled."""
     pairs: int
     """Questions behind the change."""
-    withheld: str = ""
+    withheld: Text | None = None
     """Why a judge's marks are not shown: then there are no systems and no change."""
 
 
@@ -116,7 +129,18 @@ def read_licence(path: Path) -> Licence:
     return _read(path, Licence)
 
 
+def find_licence(path: Path | None = None) -> Licence | None:
+    """The licence of a file; without a path that of LICENCE, or None where nobody has written one there.
+
+    Raises what `read_licence` raises: a file that was named must be there.
+    """
+    if path is None and not LICENCE.is_file():
+        return None
+    return read_licence(path or LICENCE)
+
+
 def write_licence(path: Path, licence: Licence) -> None:
+    """Write a judge's licence, whole or not at all."""
     write_json(path, licence.model_dump(mode="json"))
 
 
@@ -127,6 +151,7 @@ def read_table_of(run: Path) -> DimensionTable | None:
 
 
 def write_table(run: Path, table: DimensionTable) -> None:
+    """Keep the table in a run folder, in place of an earlier one."""
     write_json(run / TABLE, table.model_dump(mode="json"))
 
 

@@ -48,6 +48,8 @@ class Cell(Frozen):
 
 
 class Plan(Frozen):
+    """The rungs that are to be run, and on how many questions. Kept as `plan.json`."""
+
     schema_version: int = SCHEMA
     mode: Literal["compare", "climb"]
     cells: tuple[Cell, ...]
@@ -56,6 +58,8 @@ class Plan(Frozen):
 
 
 class TrialRecord(Frozen):
+    """One setting that a method tried on dev."""
+
     setting: dict[str, Any]
     score: float
     n: int
@@ -101,6 +105,8 @@ class Outcome(Frozen):
 
 
 class Interval(Frozen):
+    """A number with both ends of its interval; None where it is not known."""
+
     point: float | None
     low: float | None = None
     high: float | None = None

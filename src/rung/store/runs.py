@@ -1,6 +1,6 @@
 """The run folder: where everything of a run lies, and how it is read and written.
 
-runs/<id>/  run.yaml  splits.json  plan.json  cells/<cell>.json  candidates/<id>/candidate.json  indexes/<hash>/
+runs/<id>/  run.yaml  examples.jsonl  splits.json  plan.json  cells/<cell>.json  candidates/<id>/candidate.json  indexes/<hash>/
             evaluations/<candidate>.<split>.{jsonl,json}  test_openings.jsonl  decision.json  costs.json
             report.{html,md,json}
 """
@@ -8,7 +8,7 @@ runs/<id>/  run.yaml  splits.json  plan.json  cells/<cell>.json  candidates/<id>
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -21,7 +21,7 @@ from rung.core.candidate import Candidate
 from rung.core.errors import DataError, UsageError
 from rung.core.evaluation import Answer, Evaluation, EvaluationHeader, Resources, Row, Score, Summary
 from rung.core.model import Failure
-from rung.core.task import Frozen
+from rung.core.task import Example, Frozen
 from rung.store.atomic import read_log, write_json, write_text
 from rung.store.costs import Costs
 from rung.store.diagnosis import Diagnosis, Stability
@@ -89,6 +89,18 @@ class RunFolder:
             return None
         with reading(self.path / name):
             return kind.model_validate(found)
+
+    def read_examples(self, split: str = "") -> list[Example]:
+        """The questions that lie beside the answers; those of one split, where one is named."""
+        path = self.path / "examples.jsonl"
+        with reading(path):
+            return [example_from(line) for line in read_log(path) if not split or line["split"] == split]
+
+    def write_examples(self, parts: Mapping[str, Sequence[Example]]) -> None:
+        """Keep every question, by split."""
+        lines = [example_record(example, split) for split, part in parts.items() for example in part]
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        write_text(self.path / "examples.jsonl", text)
 
     def read_splits(self) -> dict[str, Any] | None:
         return self._read("splits.json")
@@ -209,6 +221,29 @@ def reading(path: Path) -> Iterator[None]:
         raise DataError("E2901", path=path, reason=f"{type(error).__name__}: {first}") from error
 
 
+def example_record(example: Example, split: str) -> dict[str, Any]:
+    """An example as it lies in `examples.jsonl`."""
+    return {
+        "id": example.id,
+        "split": split,
+        "inputs": dict(example.inputs),
+        "references": list(example.references),
+        "group": example.group,
+        "documents": list(example.documents),
+    }
+
+
+def example_from(record: dict[str, Any]) -> Example:
+    """An example of `examples.jsonl`."""
+    return Example(
+        id=record["id"],
+        inputs={name: str(text) for name, text in record["inputs"].items()},
+        references=tuple(map(str, record["references"])),
+        group=record.get("group") or "",
+        documents=tuple(record.get("documents") or ()),
+    )
+
+
 def row_record(row: Row) -> dict[str, Any]:
     """A row as it lies in an evaluation file."""
     answer = {
@@ -219,6 +254,7 @@ def row_record(row: Row) -> dict[str, Any]:
 
 
 def row_from(record: dict[str, Any]) -> Row:
+    """A row of an evaluation file."""
     answer = dict(record["answer"])
     if answer.get("failure"):
         answer["failure"] = Failure(**answer["failure"])

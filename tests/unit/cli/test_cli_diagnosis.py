@@ -71,3 +71,17 @@ def test_a_users_mistakes(call: Call, tmp_path: Path) -> None:
     assert "[E4206]" in err
     assert "hint: models of this task: careful" in err
     assert call("diagnose", "nowhere.yaml")[0] == 2
+
+
+def test_without_a_language_the_task_s_own_is_spoken(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as scripted:
+        script(scripted, lacks(knowledge=True))
+        task = write_document_task(tmp_path, language="zh")
+        assert "缺的是知识" in call("diagnose", task)[1]
+    task = write_task(tmp_path / "labels", language="zh")
+    assert call("run", task)[0] == 0
+    code, out, err = call("stability", tmp_path / "labels" / "runs", "--questions", 4, "--repeats", 2)
+    assert code == 0, err
+    assert "换种问法" in out

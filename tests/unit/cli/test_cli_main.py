@@ -234,7 +234,7 @@ def test_a_run_prints_its_verdict_and_goes_on_from_a_finished_one(
     write_task(tmp_path)
     first, second = rung("run"), rung("run")
     assert (first.code, second.code, first.out) == (0, 0, second.out)
-    assert "The plain prompt is enough." in first.out
+    assert "Plain prompt is enough" in first.out
     assert "prompt" in first.err
     shown = rung("show", "--lang", "zh")
     assert "仅用提示词" in shown.out
@@ -251,6 +251,16 @@ def test_check_and_plan_spend_nothing(rung: Callable[..., Said], tmp_path: Path)
     said = rung("plan")
     assert "cannot run: The task has no documents to retrieve from." in said.out
     assert not (tmp_path / "runs").exists()
+
+
+def test_what_check_finds_is_told_in_the_language_of_the_user(
+    rung: Callable[..., Said], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    write_task(tmp_path)
+    monkeypatch.setenv("RUNG_LANG", "zh")
+    said = rung("check")
+    assert said.out.startswith("desk：train ")
+    assert "hint:" not in said.out
 
 
 def test_init_writes_a_task_file_that_check_accepts_and_overwrites_none(
@@ -304,6 +314,8 @@ def test_no_answer_is_an_unavailable_backend_and_no_text(
     said = rung("ask", "q")
     assert (said.code, said.out) == (4, "")
     assert "timeout: 30 s" in said.err
+    for_programs = rung("ask", "q", "--json")
+    assert (for_programs.code, json.loads(for_programs.out)["failure"]["kind"]) == (4, "timeout")
 
 
 # Lists and help

@@ -235,6 +235,13 @@ def test_a_comparison_shows_a_judge_only_with_its_licence(
     assert "judge:specific" in next(Path("judged").glob("*/report.json")).read_text("utf-8")
 
 
+def test_a_licence_that_is_named_must_be_there(rung: Callable[..., Said], files: list[Path], judged: FakeModel) -> None:
+    assert compare(rung, files).code == 0
+    for command in (("judge", "score", "runs", "--judge", "j.yaml"), ("compare", *files, "--judge", "j.yaml")):
+        said = rung(*command, "--licence", "nowhere.json")
+        assert (said.code, "E1305" in said.err) == (2, True)
+
+
 # Comparing
 
 

@@ -47,3 +47,12 @@ def test_the_plan_is_shown_in_chinese(capsys: pytest.CaptureFixture[str]) -> Non
     said = capsys.readouterr()
     assert "任务没有可供检索的文档" in "".join(said.out.split())
     assert "训练集 4、测试集 2" in said.err
+
+
+def test_brackets_in_a_reason_are_no_markup(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    cell = BLOCKED.model_copy(update={"blockers": ("needs rung[gpu] here",)})
+    show_plan(Plan(mode="climb", cells=(cell,), splits={}), "en")
+    assert "needs rung[gpu] here" in capsys.readouterr().out

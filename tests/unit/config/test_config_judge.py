@@ -73,3 +73,9 @@ def test_a_task_may_hold_its_judge(tmp_path: Path) -> None:
     task.write_text(text + "judge: {model: smollm2-135m}\n", "utf-8")
     spec = load_judge(task, known=KNOWN)
     assert (spec.language, tuple(spec.dimensions)) == ("zh", KNOWN)
+
+
+@pytest.mark.parametrize(("definition", "language"), [("语气友好，不吓人", "zh"), ("it does not alarm", "en")])
+def test_a_judge_of_its_own_speaks_as_its_definitions_do(tmp_path: Path, definition: str, language: str) -> None:
+    text = f"judge:\n  model: smollm2-135m\n  dimensions:\n    calm: {definition}\n"
+    assert load_judge(written(tmp_path, text), known=KNOWN).language == language

@@ -95,6 +95,9 @@ def test_identical_answers_tie_once_there_are_enough_and_never_before() -> None:
 def test_one_candidate_alone_is_the_winner_of_what_was_tried() -> None:
     found = decided(ladder(*shares(50, 30)))
     assert (found.verdict, found.winner, found.pairs, found.examples_needed) == ("winner", "baseline", (), None)
+    assert "only rung with a result" in found.reason.en
+    assert "better than" not in found.reason.en
+    assert "没有可以比较的方案" in found.reason.zh
 
 
 def test_nothing_to_compare_and_splits_that_differ() -> None:
@@ -157,6 +160,22 @@ def test_climbing_splits_alpha_over_the_rungs_that_were_planned() -> None:
     assert decided(ladder(*scores), task(target=0.85), mode="climb", planned=1).verdict == "winner"
     assert decided(ladder(*scores), task(target=0.85), mode="climb", planned=5).verdict == "target_not_met"
     assert decided(ladder(*scores), task(target=0.83), mode="climb", planned=5).verdict == "winner"
+
+
+def test_a_rung_that_missed_the_target_gets_no_second_chance_from_what_the_next_one_failed() -> None:
+    """176 of 200 misses 0.835 at alpha 0.025; 176 of the 197 that the next rung answered would reach it."""
+    first = shares(200, 176)[0]
+    second: list[float | None] = [None if i > 196 else float(i < 100) for i in range(200)]
+    asked = task(target=0.835)
+    assert decided(ladder(first), asked, mode="climb", planned=2).winner is None
+    found = decided(ladder(first, second), asked, mode="climb", planned=2)
+    assert (found.winner, [s.meets_target for s in found.standings]) == (None, [False, False])
+    assert decided(ladder(shares(197, 176)[0]), asked, mode="climb", planned=2).winner == "baseline"
+
+
+def test_climbing_says_nothing_about_a_margin() -> None:
+    found = decided(ladder(*shares(400, 200, 350, 400)), task(target=0.8), mode="climb", planned=3)
+    assert "margin" not in " ".join(text.en for text in found.would_change)
 
 
 # Failures
@@ -247,6 +266,16 @@ def test_a_better_candidate_that_is_out_is_not_denied_in_the_reason() -> None:
     assert found.winner == "prompt"
     assert "Nothing that was tried is shown to be better" not in found.reason.en
     assert "better than every other rung" not in found.reason.en
+
+
+def test_a_rung_that_is_out_and_nearly_as_good_is_not_said_to_be_beaten() -> None:
+    slow = contender("rag", shares(400, 298)[0], 2.0, latency_p95=9.0)
+    fast = contender("prompt", shares(400, 300)[0], 1.0, latency_p95=0.1)
+    found = decided([slow, fast], task(max_latency_p95=1.0))
+    assert (found.verdict, found.winner, found.ties) == ("winner", "prompt", ())
+    assert "better than every other rung" not in found.reason.en
+    # What is out is no rival that a smaller margin would bring back.
+    assert "margin below" not in " ".join(text.en for text in found.would_change)
 
 
 def test_cost_is_serving_plus_training_spread_over_the_planned_volume() -> None:

@@ -19,8 +19,10 @@ from small_task import LABELS, QUESTIONS, Asked, count_asked, scripted, write_ta
 from rung.core.errors import BackendError, InterruptedRun, UsageError
 from rung.core.method import Progress, Silent
 from rung.core.model import ModelRef
+from rung.experiment.journal import FileJournal
 from rung.experiment.limits import Limits
 from rung.experiment.run import run_task
+from rung.models.cache import paid as money_of
 from rung.models.fake import FakeModel
 from rung.reporting.text import show_json
 from rung.store.atomic import run_lock
@@ -246,6 +248,23 @@ def test_killed_before_any_rename_every_record_is_whole_and_the_run_goes_on(tmp_
         pytest.fail("a small run does not rename sixty times")
 
 
+def test_stopped_before_a_finished_candidate_has_its_place_it_is_not_made_again(
+    tmp_path: Path, asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = settled(run_task(write_task(tmp_path / "whole")))
+    task = write_task(tmp_path / "stopped")
+    with monkeypatch.context() as patched:
+        patched.setattr("rung.experiment.adapt.put_in_place", lambda *_: stop())
+        with pytest.raises(InterruptedRun):
+            run_task(task)
+    asked.clear()
+    run = run_task(task)
+    assert settled(run) == expected
+    # Calibration asks questions of train; the evaluation does not.
+    train = {QUESTIONS[int(name[1:])] for name in (run.read_splits() or {})["splits"]["train"]["ids"]}
+    assert not train & {request.query for batch in asked.batches for request in batch}
+
+
 def test_one_rung_that_breaks_costs_only_itself(
     tmp_path: Path, asked: Asked, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -360,6 +379,32 @@ def test_the_limit_on_money_is_one_of_the_whole_run_and_not_of_each_attempt(
         with pytest.raises(InterruptedRun):
             run_task(task(50))
     assert endpoint.asked == 6
+
+
+def test_money_counts_although_the_attempt_was_killed_before_it_could_note_it(
+    paid: tuple[FakeEndpoint, Callable[[float], Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint, task = paid
+    with monkeypatch.context() as patched:
+        patched.setattr(FileJournal, "note", lambda *_: stop())
+        with pytest.raises(InterruptedRun):
+            run_task(task(50))
+    assert endpoint.asked == 6
+    with pytest.raises(InterruptedRun):
+        run_task(task(50))
+    assert endpoint.asked == 6
+
+
+def test_an_answer_out_of_the_cache_is_not_charged_again_when_a_run_goes_on(
+    paid: tuple[FakeEndpoint, Callable[[float], Path]],
+) -> None:
+    endpoint, task = paid
+    run = run_task(task(1e9))
+    spent = 10 * endpoint.asked
+    assert money_of(run.path / "answers.sqlite") == pytest.approx(spent)
+    run.evaluation_path(run.candidates()[0], "test").with_suffix(".json").unlink()
+    assert run_task(task(spent + 1)).path == run.path
+    assert 10 * endpoint.asked == spent
 
 
 def test_limits_of_a_call_go_before_the_files_and_leave_the_run_the_same_one(

@@ -6,8 +6,10 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from letters import register_letters
+from scipy import stats
 from small_fit import Notebook, fit, task
 
 from rung.core.errors import Problem, catalogue
@@ -15,7 +17,7 @@ from rung.core.method import Budget, Cost
 from rung.core.model import Request
 from rung.core.registry import create
 from rung.core.task import Document, Example, FitData
-from rung.methods.headroom import FEWEST, QUESTIONS, GoldPassages, Headroom, mean_gain, passage_headroom
+from rung.methods.headroom import FEWEST, QUESTIONS, GoldPassages, Headroom, affordable, mean_gain, passage_headroom
 from rung.models.fake import FakeModel
 
 RUNG = Cost(seconds=10_000.0)
@@ -65,20 +67,31 @@ def test_a_model_that_reads_its_passage_has_headroom(tmp_path: Path) -> None:
     told(seen)
 
 
-def test_a_model_that_ignores_its_passage_has_none(tmp_path: Path) -> None:
-    seen = passage_headroom(given(tmp_path), FakeModel(default="no idea"), Budget(Notebook()), RUNG)
-    assert (seen.status, seen.code) == ("none", "E4515")
+@pytest.mark.parametrize("knows", [False, True], ids=["ignores its passage", "knows the answers"])
+def test_equal_answers_to_few_questions_do_not_rule_a_gain_out(tmp_path: Path, knows: bool) -> None:
+    """Sixteen equal answers leave room for a change on one question in five, which is more than the margin."""
+    model = FakeModel(lambda r: "word" + r.query.split()[-1].rstrip("?") if knows else "no idea")
+    seen = passage_headroom(given(tmp_path), model, Budget(Notebook()), RUNG)
+    assert (seen.status, seen.code) == ("unknown", "E4520")
+    assert (seen.values["plain"], seen.values["low"], seen.values["high"]) == (f"{knows:.2f}", "-21", "+21")
     told(seen)
 
 
-def test_a_model_that_knows_the_answers_has_none(tmp_path: Path) -> None:
-    knowing = FakeModel(lambda request: "word" + request.query.split()[-1].rstrip("?"))
-    seen = passage_headroom(given(tmp_path), knowing, Budget(Notebook()), RUNG)
-    assert (seen.status, seen.values["plain"]) == ("none", "1.00")
+def test_a_model_that_its_passages_confuse_has_none(tmp_path: Path) -> None:
+    right = FakeModel(lambda r: "no idea" if "[1]" in r.messages[-1].text else "word" + r.query.split()[-1].rstrip("?"))
+    seen = passage_headroom(given(tmp_path), right, Budget(Notebook()), RUNG)
+    assert (seen.status, seen.code, seen.values["gold"]) == ("none", "E4515", "0.00")
+    told(seen)
+
+
+def test_where_the_margin_is_wide_equal_answers_are_enough(tmp_path: Path) -> None:
+    data = fit(tmp_path, asked=task("text", margin=0.25), dev=asked(20), documents=documents(20))
+    seen = passage_headroom(data, FakeModel(default="no idea"), Budget(Notebook()), RUNG)
+    assert (seen.status, seen.code) == ("none", "E4515")
 
 
 def test_help_on_few_questions_is_still_headroom(tmp_path: Path) -> None:
-    """Two of sixteen: the interval reaches beyond the margin."""
+    """Four of sixteen: the interval reaches beyond the margin."""
 
     def sometimes(request: Request) -> str:
         return reader(request) if request.query.rstrip("?").split()[-1] in {"3", "4", "5", "7"} else "no idea"
@@ -98,7 +111,13 @@ def test_without_known_documents_the_probe_is_not_possible(tmp_path: Path) -> No
 
 def test_a_probe_that_costs_too_much_is_not_made(tmp_path: Path) -> None:
     model = FakeModel(reader)
-    for budget, rung in ((Budget(Notebook(), seconds=20.0), RUNG), (Budget(Notebook()), Cost(seconds=20.0))):
+    overdrawn = Budget(Notebook(), seconds=-30.0)
+    assert affordable(overdrawn, RUNG) == 0.0
+    for budget, rung in (
+        (Budget(Notebook(), seconds=20.0), RUNG),
+        (Budget(Notebook()), Cost(seconds=20.0)),
+        (overdrawn, RUNG),
+    ):
         seen = passage_headroom(given(tmp_path), model, budget, rung)
         assert (seen.status, seen.code) == ("unknown", "E4512")
         told(seen)
@@ -118,32 +137,39 @@ def test_the_right_passage_is_the_one_that_holds_the_answer(tmp_path: Path) -> N
     assert GoldPassages(fit(tmp_path, asked=task("text"), dev=(unheld,))).of(unheld) == []
 
 
-def test_the_interval_of_a_gain() -> None:
-    import numpy as np
-    from scipy import stats
-
-    gains = np.array([0.0, 1.0, 0.0, -1.0, 1.0, 0.5])
-    expected = stats.ttest_1samp(gains, 0.0).confidence_interval(0.95)
-    found = mean_gain(gains)
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
-    assert (mean_gain(np.zeros(9)).low, mean_gain(np.zeros(9)).high) == (0.0, 0.0)
-    assert math.isnan(mean_gain(np.zeros(1)).high)
+def test_the_interval_of_a_gain_is_guarded_and_goes_by_groups() -> None:
+    alone = [""] * 30
+    before, after = np.zeros(30), np.array([0.0, 1.0, 0.0, 0.0, 1.0, 0.5] * 5)
+    student = stats.ttest_1samp(after, 0.0).confidence_interval(0.95)
+    found = mean_gain(before, after, alone)
+    assert (found.low, found.high) == pytest.approx((student.low, student.high), abs=0.06)
+    # Equal answers throughout: as far as Clopper and Pearson allow.
+    still = mean_gain(before, before, alone)
+    assert (still.low, still.high) == pytest.approx((-(1 - 0.025 ** (1 / 30)), 1 - 0.025 ** (1 / 30)))
+    by_six = mean_gain(before, np.repeat([0.0, 1.0, 0.0, 0.0, 1.0], 6), [f"g{i // 6}" for i in range(30)])
+    assert by_six.high - by_six.low > 1.5 * (found.high - found.low)
+    assert math.isnan(mean_gain(np.zeros(1), np.zeros(1), [""]).high)
 
 
 def test_prompts_that_change_nothing_leave_no_headroom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     register_letters(monkeypatch)
-    method, data = create("method", "optimise_prompt"), fit(tmp_path)
+    method, data = create("method", "optimise_prompt"), fit(tmp_path, asked=task(margin=0.4))
     stubborn = FakeModel(default="pos")
     seen = method.probe(data, stubborn, Budget(Notebook()), None)
     assert (seen.status, seen.code, seen.values["settings"]) == ("none", "E4510", "4")
     told(seen)
-    assert method.probe(fit(tmp_path, dev=data.dev[:3]), stubborn, Budget(Notebook()), None).code == "E4513"
+    # With the usual margin so few questions could show nothing, and none is asked.
+    unasked = FakeModel(default="pos")
+    for few in (fit(tmp_path, asked=task(margin=0.4), dev=data.dev[:3]), fit(tmp_path)):
+        seen = method.probe(few, unasked, Budget(Notebook()), None)
+        assert (seen.status, seen.code, unasked.calls) == ("unknown", "E4513", [])
+        told(seen)
     dear = method.probe(data, stubborn, Budget(Notebook(), seconds=1.0), None)
     assert dear.status == "unknown"
 
 
 def test_one_demonstration_that_helps_is_headroom(tmp_path: Path) -> None:
-    data = fit(tmp_path)
+    data = fit(tmp_path, asked=task(margin=0.4))
     model = FakeModel(lambda request: request.query.split()[-1] if request.shots else "pos")
     seen = create("method", "optimise_prompt").probe(data, model, Budget(Notebook()), None)
     assert (seen.status, seen.values["plain"], seen.values["best"]) == ("headroom", "0.50", "1.00")

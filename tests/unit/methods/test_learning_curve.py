@@ -65,6 +65,7 @@ class Trainer:
 
     def __call__(self, folder: Path, job: Job, rows: list[Any], dev: list[Any]) -> Trained:
         self.jobs.append((job, len(rows)))
+        folder.mkdir(parents=True)
         steps = job.settings.max_steps or 0
         score = self.scores[len(self.jobs) - 1]
         result = SftResult(self.stopped != "budget", self.stopped, steps, steps, steps, score, 1.0, 1.0, [])
@@ -107,6 +108,8 @@ def test_a_run_that_its_time_stopped_says_nothing(tmp_path: Path, monkeypatch: p
     seen = probe(tmp_path, monkeypatch, trainer, 0.95)
     assert (seen.status, seen.code) == ("unknown", "E4517")
     assert len(trainer.jobs) == 1
+    # The candidate's folder is shipped: nothing of the probe stays in it.
+    assert not list(tmp_path.rglob("curve-*"))
 
 
 @pytest.mark.parametrize(("best", "seconds"), [(None, 9999.0), (0.9, LONG_SECONDS)])

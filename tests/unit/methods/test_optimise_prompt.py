@@ -110,6 +110,13 @@ def test_a_writer_that_fails_or_rambles_is_left_out(tmp_path: Path) -> None:
     assert written_instructions(given, FakeModel(default="Other."), 4) == ["Judge well."]
 
 
+def test_time_that_is_up_leaves_the_plain_prompt_and_says_so(tmp_path: Path) -> None:
+    model, notebook = FakeModel(knows(SECRET)), Notebook()
+    made = OptimisePrompt().adapt(data(tmp_path, **RULES), model, Budget(notebook, seconds=-1.0))
+    assert made.prompt.instruction == "Judge {it}."
+    assert notebook.notes["converged"] is False
+
+
 def test_the_writer_sees_train_and_no_other_question(tmp_path: Path) -> None:
     writer = FakeModel(default="Judge well.")
     written_instructions(data(tmp_path), writer, 4)
@@ -123,8 +130,15 @@ def test_the_writer_sees_train_and_no_other_question(tmp_path: Path) -> None:
 def test_a_writer_of_its_own_is_opened_by_its_kind(tmp_path: Path) -> None:
     writer = {"kind": "fake", "id": "w", "options": {"default": SECRET}}
     model = FakeModel(knows(SECRET))
-    made = OptimisePrompt().adapt(data(tmp_path, writer=writer), model, Budget(Notebook()))
+    charged: list[str] = []
+
+    def account(opened: Any) -> Any:
+        charged.append(opened.ref.id)
+        return opened
+
+    made = OptimisePrompt().adapt(data(tmp_path, writer=writer), model, Budget(Notebook(), charged=account))
     assert made.prompt.instruction == SECRET
+    assert charged == ["w"]
     assert not any(asks_for_instruction(request) for batch in model.calls for request in batch)
 
 

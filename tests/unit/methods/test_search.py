@@ -106,6 +106,9 @@ def test_a_spent_budget_ends_with_what_is_known_and_says_so(data: FitData) -> No
     assert len(model.calls) == 1
     assert notebook.notes["converged"] is False
     assert [trial.n for trial in notebook.trials] == [8]
+    # With more time it is finished, and nobody says that it was broken off.
+    search(data, model, Budget(notebook), settings, RACE)
+    assert notebook.notes["converged"] is True
 
 
 def test_equal_candidates_are_asked_once(data: FitData) -> None:

@@ -10,6 +10,8 @@ from small_fit import LABELS, Notebook, fit, rows, task
 from rung.core.evaluation import Answer
 from rung.core.method import Budget, Trial
 from rung.core.model import Failure, Request
+from rung.core.task import Example
+from rung.methods.few_shot import fixed_shots
 from rung.methods.slots import new_candidate, prompt_slot
 from rung.methods.tuning import (
     DEV_LIMIT,
@@ -95,6 +97,23 @@ def test_failing_is_no_gain(tmp_path: Path) -> None:
     half = [a if n % 2 else Answer(a.example, "", failure=Failure("timeout")) for n, a in enumerate(right)]
     none = [Answer(a.example, "", failure=Failure("timeout")) for a in right]
     assert [score_of(metric, data.dev, answers) for answers in (right, half, none)] == [1.0, 0.5, 0.0]
+
+
+def test_failing_is_no_gain_by_a_macro_average_either(tmp_path: Path) -> None:
+    """Without the questions that it failed it is right on all of them; without any there is nothing to average."""
+    data = fit(tmp_path, asked=task(metrics=("macro_f1",)))
+    metric = metric_of(data)
+    right = [Answer(example.id, example.references[0]) for example in data.dev]
+    half = [a if n < 4 else Answer(a.example, "", failure=Failure("timeout")) for n, a in enumerate(right)]
+    none = [Answer(a.example, "", failure=Failure("timeout")) for a in right]
+    assert [score_of(metric, data.dev, answers) for answers in (right, half, none)] == [1.0, 0.5, 0.0]
+
+
+def test_an_unlabelled_row_is_no_solved_example(tmp_path: Path) -> None:
+    data = fit(tmp_path)
+    open_row = Example("open", {"text": "nobody knows"}, ())
+    given = fit(tmp_path, train=(open_row, *data.train))
+    assert {shot.answer for shot in fixed_shots(given, 12).fixed} == set(LABELS)
 
 
 def test_dev_is_sampled_once_for_all_and_less_of_it_where_answers_are_written(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from rung.core.evaluation import Answer, Row, Score
 from rung.core.model import Failure
 from rung.reporting.ladder import build_ladder
 from rung.reporting.marks import EACH, mark, side_by_side
-from rung.reporting.mistakes import TEXT_KINDS, document_of, group_mistakes
+from rung.reporting.mistakes import TEXT_KINDS, group_mistakes
 from rung.reporting.reading import read_run
 from rung.reporting.words import Words
 from rung.store.runs import RunFolder
@@ -87,10 +87,6 @@ def test_each_wrong_text_answer_has_one_kind(make_run: MakeRun) -> None:
     fewer = {row.kind: row.counts[at] for row in after.kinds}
     assert {kind: counts.get(kind, 0) - fewer.get(kind, 0) for kind in TEXT_KINDS} == dict.fromkeys(TEXT_KINDS, 1)
     assert before.failed[at] - after.failed[at] == 1
-
-
-def test_passage_ids_name_their_document_even_with_a_hash_in_its_name() -> None:
-    assert document_of("faq#2026.md#12") == "faq#2026.md"
 
 
 def test_labels_show_what_they_were_taken_for_and_groups_the_worst_first(make_run: MakeRun) -> None:

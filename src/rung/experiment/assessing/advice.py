@@ -26,6 +26,8 @@ DISAGREE = 0.2
 """Share of questions on which two candidates are taken to differ, for the size of a test nobody has run yet."""
 MOST_TEST = 2000
 """Test questions beyond which a wider margin is the better advice."""
+ADVICE: tuple[Advice, ...] = ("first", "next", "later", "no")
+"""From the rungs to begin with to those that cannot be tried."""
 OFTEN = ("monthly", "weekly", "daily")
 MIXED = 0.05
 _LISTED = 6
@@ -107,13 +109,11 @@ class _Notes:
         self._wanted = advice
 
     def at_best(self, advice: Advice) -> None:
-        order: tuple[Advice, ...] = ("first", "next", "later", "no")
-        self._best = max(self._best, advice, key=order.index)
+        self._best = max(self._best, advice, key=ADVICE.index)
 
     @property
     def advice(self) -> Advice:
-        order: tuple[Advice, ...] = ("first", "next", "later", "no")
-        return max(self._wanted, self._best, key=order.index)
+        return max(self._wanted, self._best, key=ADVICE.index)
 
 
 def _baseline(case: Case, notes: _Notes) -> None:
@@ -325,12 +325,12 @@ def pilot(case: Case, rungs: Sequence[Rung]) -> tuple[Text, ...]:
     if wanted:
         steps.append(teller("assess_step_missing")(n=len(wanted)))
     steps.append(_test_step(case))
-    first = _named(rungs, "first")
-    following = _named(rungs, "next")
-    minutes = sum(rung.seconds or 0.0 for rung in rungs if rung.advice == "first") / 60
-    steps.append(teller("assess_step_first")(names=first, minutes=f"{max(1.0, minutes):.0f}"))
-    if any(rung.advice == "next" for rung in rungs):
-        steps.append(teller("assess_step_next")(names=following))
+    foremost, following = _waves(rungs)
+    if foremost:
+        minutes = sum(rung.seconds or 0.0 for rung in foremost) / 60
+        steps.append(teller("assess_step_first")(names=_named(foremost), minutes=f"{max(1.0, minutes):.0f}"))
+    if following:
+        steps.append(teller("assess_step_next")(names=_named(following)))
     steps.append(teller("assess_step_stop")(points=f"{100 * case.task.margin:g}"))
     shadow = min(2000, max(50, case.monthly_volume // 2))
     steps.append(teller("assess_step_shadow")(n=f"{shadow:,}", rated=min(shadow, 100)))
@@ -357,19 +357,30 @@ def _test_step(case: Case) -> Text:
     return teller("assess_step_test")(**values)
 
 
-def _named(rungs: Sequence[Rung], advice: Advice) -> Text:
-    names = {rung.name.en: rung.name for rung in rungs if rung.advice == advice}
-    return join_names(list(names.values())) if names else plain("–")
+def _waves(rungs: Sequence[Rung]) -> tuple[list[Rung], list[Rung]]:
+    """The rungs to begin with, which are the best advised ones there are, and those that follow."""
+    able = [[rung for rung in rungs if rung.advice == advice] for advice in ADVICE[:-1]]
+    foremost = next((wave for wave in able if wave), [])
+    return foremost, able[1] if foremost is able[0] else []
+
+
+def _named(rungs: Sequence[Rung]) -> Text:
+    names = {rung.name.en: rung.name for rung in rungs}
+    return join_names(list(names.values()))
 
 
 def summary_of(case: Case, rungs: Sequence[Rung]) -> Text:
     """Two or three sentences: what to try first, what cannot be tried, and how sure that is."""
     able = {rung.method for rung in rungs if rung.advice != "no"}
-    parts = [teller("assess_sum_first")(names=_named(rungs, "first"), able=len(able), n=len({r.method for r in rungs}))]
+    foremost, following = _waves(rungs)
+    parts = [teller("assess_sum_none")()]
+    if foremost:
+        n = len({rung.method for rung in rungs})
+        parts = [teller("assess_sum_first")(names=_named(foremost), able=len(able), n=n)]
     if case.floor_reaches:
         parts.append(teller("assess_sum_floor")(target=percent_text(case.task.target or 0.0)))
-    if any(rung.advice == "next" for rung in rungs):
-        parts.append(teller("assess_sum_next")(names=_named(rungs, "next")))
+    if following:
+        parts.append(teller("assess_sum_next")(names=_named(following)))
     if case.evidence.test_units and smallest_gap(case.evidence.test_units, DISAGREE) > 2 * case.task.margin:
         parts.append(teller("assess_sum_small")())
     if not case.evidence.test_units:

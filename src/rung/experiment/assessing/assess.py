@@ -22,7 +22,7 @@ from rung.core.task import Document, Example, FitData, Task
 from rung.data.documents import read_documents
 from rung.data.fields import ReadSpec
 from rung.data.read import read_examples, read_files
-from rung.experiment.assessing.advice import Case, advise, conflicts_of, facts_of, missing_of, pilot, summary_of
+from rung.experiment.assessing.advice import ADVICE, Case, advise, conflicts_of, facts_of, missing_of, pilot, summary_of
 from rung.experiment.assessing.evidence import PASSAGE_WORDS, Evidence, gather
 from rung.experiment.costs import LOAD, MONTH_SECONDS, Demand, Priced, Prices, Upkeep, cost_record, prices_of
 from rung.experiment.plan import is_trained, method_named, needs_model, open_model
@@ -42,7 +42,6 @@ ENDPOINT_SECONDS = 1.0
 BUILT_IN_GIB = 0.27
 INSTRUCTION_TOKENS = 40.0
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
-ORDER = {"first": 0, "next": 1, "later": 2, "no": 3}
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def assess_task(task_file: Path, questions: Questionnaire | None = None, *, meas
     written = cost.monthly_volume if "monthly_volume" in cost.model_fields_set else None
     case = Case(found.task, said, evidence, prices.monthly_volume, written)
     rungs = _rungs(found, places, case, prices, measure=measure)
-    rungs = sorted(rungs, key=lambda rung: ORDER[rung.advice])
+    rungs = sorted(rungs, key=lambda rung: ADVICE.index(rung.advice))
     costs = _api_or_own(found, places, case, prices, measure=measure)
     return Assessment(
         task=found.task.name,

@@ -5,13 +5,14 @@ Scores come from metrics and reference answers, from a person's verdicts in the 
 
 from __future__ import annotations
 
-import json
 import math
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from itertools import combinations
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ from rung.core.hashing import hash_json
 from rung.core.model import ModelRef, WeightsRef
 from rung.core.registry import create
 from rung.core.task import Example, Language, OutputSpec, Split, Task
-from rung.experiment.comparing.gate import Gate, check_gate, phrase
+from rung.experiment.comparing.gate import Gate, check_gate, say
 from rung.experiment.comparing.pairs import pair_tests, parts_of
 from rung.experiment.comparing.recordings import (
     MANY,
@@ -40,7 +41,8 @@ from rung.experiment.costs import Prices
 from rung.experiment.decide import Contender, Protocol, decide, price
 from rung.experiment.evaluate import summarise
 from rung.metrics.judge import place
-from rung.store.atomic import run_lock, write_json, write_text
+from rung.metrics.scoring import mean_of_only_part, scored
+from rung.store.atomic import run_lock, write_json
 from rung.store.comparison import Comparison, PairTest, write_comparison
 from rung.store.records import Cell, Decision, Outcome, Plan, Text
 from rung.store.runs import RunFolder
@@ -63,15 +65,11 @@ class Given:
         self._values = values
 
     def score(self, examples: Sequence[Example], answers: Sequence[Answer]) -> list[Score]:
-        return [
-            Score("scored", value, {"value": value} if value else {}) if value is not None else Score("unscored")
-            for value in (self._values.get(example.id) for example in examples)
-        ]
+        given = [self._values.get(example.id) for example in examples]
+        return [Score("unscored") if value is None else scored(self.parts[0], value) for value in given]
 
     def aggregate(self, totals: NDArray[np.float64], n: NDArray[np.float64]) -> NDArray[np.float64]:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            share: NDArray[np.float64] = totals[..., 0] / n
-        return share
+        return mean_of_only_part(totals, n)
 
 
 def compare_files(
@@ -93,9 +91,11 @@ def compare_files(
 
     Raises what `read_recordings` and `shared_questions` raise; DataError E4301 for fewer than ten paired examples, E4303
     with every label that is not on the scale, E4304 for a score that is no number from 0 to 1, E4308 for a metric that
-    gives a score that is no number; UsageError E4305 for a gate on an unknown baseline, E4306 for a deciding metric where
-    lower is better.
+    gives a score that is no number; UsageError E1214 for a margin that is none, E4305 for a gate on an unknown baseline,
+    E4306 for a deciding metric where lower is better, E4323 where no label says what is to mean right.
     """
+    if not 0 <= margin <= 1:
+        raise UsageError("E1214", "--margin", value=margin, limit="0 … 1")
     columns = columns or Columns()
     recordings = read_recordings(files, columns)
     shared = shared_questions(recordings, common=columns.common)
@@ -107,11 +107,13 @@ def compare_files(
     names = (metric,) if isinstance(metric, str) else tuple(metric)
     task = _task(columns, names, judged, margin, language)
     metrics = _metrics(task, examples, columns, judged)
-    evaluations = [_evaluation(recording, examples, task, metrics, columns) for recording in recordings]
-    deciding = _deciding(metrics, recordings[0], task, columns)
+    if columns.label:
+        _check_right(recordings, columns)
+    evaluations = [_evaluation(recording, examples, task, metrics) for recording in recordings]
+    deciding = _deciding(metrics, recordings[0], task)
     _check_pairs(evaluations, task.metric)
-    record = (task.hash, columns.label, columns.right, columns.scale, columns.score, columns.by, columns.systems)
-    stamp = hash_json([[recording.sha256 for recording in recordings], record, gate.__dict__ if gate else None], 8)
+    asked = [task.hash, asdict(columns), asdict(gate) if gate else None]
+    stamp = hash_json([[recording.sha256 for recording in recordings], asked], 8)
     run = RunFolder(runs / f"compare-{stamp}")
     with run_lock(run.path):
         _write(run, recordings, examples, task, deciding, evaluations, gate)
@@ -159,7 +161,7 @@ def _made(name: str, task: Task, examples: Sequence[Example]) -> Metric:
     return made
 
 
-def _deciding(metrics: Mapping[str, Metric], recording: Recording, task: Task, columns: Columns) -> Metric:
+def _deciding(metrics: Mapping[str, Metric], recording: Recording, task: Task) -> Metric:
     metric = metrics.get(task.metric) or _given(recording, task.metric)
     if metric.better == "lower":
         raise UsageError("E4306", metric=metric.name)
@@ -172,14 +174,7 @@ def _given(recording: Recording, name: str) -> Given:
     if columns.score:
         rows = [key for key, row in recording.rows.items() if said(row.values.get(columns.score))]
         return Given(name, {key: number_in(key, recording, columns.score, most=1.0) for key in rows})
-    labels = {
-        key: str(row.values[columns.label]).strip()
-        for key, row in recording.rows.items()
-        if said(row.values.get(columns.label))
-    }
-    if not labels:
-        known = ", ".join(map(str, next(iter(recording.rows.values())).values))
-        raise DataError("E2651", recording.path.name, field=columns.label, known=known)
+    labels = _labels(recording)
     scale = {mark.casefold(): mark for mark in columns.scale}
     wrong = [key for key, label in labels.items() if scale and label.casefold() not in scale]
     if wrong:
@@ -192,8 +187,28 @@ def _given(recording: Recording, name: str) -> Given:
     return Given(name, {key: float(label.casefold() == right) for key, label in labels.items()})
 
 
+def _labels(recording: Recording) -> dict[str, str]:
+    """What people said, by question. Raises DataError E2651 where they said nothing at all."""
+    field = recording.columns.label
+    found = {key: str(row.values[field]).strip() for key, row in recording.rows.items() if said(row.values.get(field))}
+    if not found:
+        known = ", ".join(map(str, next(iter(recording.rows.values())).values))
+        raise DataError("E2651", recording.path.name, field=field, known=known)
+    return found
+
+
+def _check_right(recordings: Sequence[Recording], columns: Columns) -> None:
+    """Raises UsageError E4323 where nobody ever said the word that means right: it is another word."""
+    if columns.scale:
+        return
+    found = Counter(label for recording in recordings for label in _labels(recording).values())
+    if columns.right.casefold() not in {label.casefold() for label in found}:
+        shown = ", ".join(label[:40] for label, _ in found.most_common(MANY))
+        raise UsageError("E4323", right=columns.right, found=shown)
+
+
 def _evaluation(
-    recording: Recording, examples: Sequence[Example], task: Task, metrics: Mapping[str, Metric], columns: Columns
+    recording: Recording, examples: Sequence[Example], task: Task, metrics: Mapping[str, Metric]
 ) -> Evaluation:
     answers = [answer_of(example.id, recording) for example in examples]
     used = [metrics.get(name) or _given(recording, name) for name in task.metrics]
@@ -264,7 +279,7 @@ def _write(
     gate: Gate | None,
 ) -> None:
     split = _split(examples)
-    write_text(run.path / "examples.jsonl", "".join(_line(example) for example in examples))
+    run.write_examples({"test": examples})
     run.write_splits(
         {"schema_version": 1, "official": True, "seed": 0, "splits": {"test": split.model_dump(mode="json")}}
     )
@@ -282,7 +297,7 @@ def _write(
         contenders.append(Contender(outcome, evaluation))
     cells = tuple(contender.outcome.cell for contender in contenders)
     run.write_plan(Plan(mode="compare", cells=cells, splits={"test": len(examples)}))
-    rejected = sum({recording.path: recording.rejected for recording in recordings}.values())
+    rejected = sum({recording.path: len(recording.rejects) for recording in recordings}.values())
     left = {recording.name: len(recording.rows) - len(examples) for recording in recordings}
     run.write_run(
         {
@@ -302,7 +317,7 @@ def _write(
     identical = _identical(evaluations, metric)
     notes = _notes(len(examples), sum(left.values()), rejected)
     if identical:
-        same = phrase("note.identical", n=f"{len(examples):,}")
+        same = say("note.identical", n=f"{len(examples):,}")
         notes = (same, *notes)
         decision = _saying(decision, same)
     limit = task.constraints.max_failure_share
@@ -320,9 +335,9 @@ def _write(
 def _notes(n: int, left: int, rejected: int) -> tuple[Text, ...]:
     found = []
     if left:
-        found.append(phrase("note.common", n=f"{n:,}", left=f"{left:,}"))
+        found.append(say("note.common", n=f"{n:,}", left=f"{left:,}"))
     if rejected:
-        found.append(phrase("note.rejected", n=f"{rejected:,}"))
+        found.append(say("note.rejected", n=f"{rejected:,}"))
     return tuple(found)
 
 
@@ -347,15 +362,3 @@ def _with_p_values(decision: Decision, tests: Sequence[PairTest]) -> Decision:
         for pair in decision.pairs
     )
     return decision.model_copy(update={"pairs": pairs})
-
-
-def _line(example: Example) -> str:
-    record: dict[str, Any] = {
-        "id": example.id,
-        "split": "test",
-        "inputs": dict(example.inputs),
-        "references": list(example.references),
-        "group": example.group,
-        "documents": [],
-    }
-    return json.dumps(record, ensure_ascii=False) + "\n"

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from scipy import special
@@ -16,36 +14,17 @@ from scipy import special
 from rung.core.errors import UsageError
 from rung.core.evaluation import Evaluation, Metric, parts_matrix
 from rung.core.hashing import seed_from
-from rung.core.task import Language
 from rung.experiment.evaluate import number
+from rung.experiment.sentences import Sentences
 from rung.stats.bootstrap import resample
-from rung.stats.intervals import standard_error
 from rung.stats.noninferior import non_inferiority
 from rung.stats.power import examples_needed, paired_variance
 from rung.store.comparison import GateLine, GateRecord
-from rung.store.records import Interval, Text
+from rung.store.records import Interval
 
 ALPHA = 0.05
 Mode = Literal["strict", "lenient"]
-LANGUAGES: tuple[Language, ...] = ("en", "zh")
-
-
-@cache
-def _words() -> dict[str, dict[str, str]]:
-    found: dict[str, dict[str, str]] = json.loads(Path(__file__).with_name("comparing.json").read_text("utf-8"))
-    return found
-
-
-def phrase(key: str, **values: Any) -> Text:
-    """A sentence of `comparing.json` in both languages; a value may itself be a Text."""
-    said = {}
-    for language in LANGUAGES:
-        text = _words()[key][language]
-        for name, value in values.items():
-            shown = getattr(value, language) if isinstance(value, Text) else str(value)
-            text = text.replace("{" + name + "}", shown)
-        said[language] = text
-    return Text(**said)
+say = Sentences(Path(__file__).with_name("comparing.json"))
 
 
 @dataclass(frozen=True)
@@ -89,8 +68,8 @@ def _line(
     found = non_inferiority(drawn, margin=margin, alpha=alpha)
     # Seen from the baseline, the same bound from above.
     point, low, high = (float(x) for x in (found.difference[0, 1], found.lower[0, 1], -found.lower[1, 0]))
-    units = drawn.units[:1]
-    se = standard_error(drawn.draws[:, :1] - drawn.draws[:, 1:], units)
+    sure = drawn.spread_against(0)
+    se, units = (sure.se * sure.stretch)[1:], sure.units[1:]
     summary = other.summaries[metric.name]
     failed = summary.failed / max(1, summary.n)
     shown: Literal["not_worse", "worse", "open"] = "open"
@@ -109,12 +88,12 @@ def _line(
         "low": points(low, sign=True),
         "n": f"{n:,}",
     }
-    text = phrase(f"gate.{shown}", **values)
+    text = say(f"gate.{shown}", **values)
     if failed > limit:
-        text = phrase("gate.failing", name=other.header.model, share=f"{100 * failed:.1f}", limit=f"{100 * limit:.1f}")
+        text = say("gate.failing", name=other.header.model, share=f"{100 * failed:.1f}", limit=f"{100 * limit:.1f}")
     elif shown == "open":
-        tail = phrase("gate.needed", n=f"{needed:,}") if needed else phrase("gate.hopeless")
-        text = phrase("gate.both", first=text, second=tail)
+        tail = say("gate.needed", n=f"{needed:,}") if needed else say("gate.hopeless")
+        text = say("gate.both", first=text, second=tail)
     return GateLine(
         name=other.header.model,
         difference=Interval(point=number(point), low=number(low), high=number(high)),
@@ -133,6 +112,8 @@ def _needed(gap: float, se: float, units: float, n: int, alpha: float) -> int | 
 
 
 def points(value: float, *, sign: bool = False) -> str:
-    """Hundredths of the score, with a true minus sign."""
+    """Hundredths of the score, with a true minus sign; a dash for what is not known."""
+    if not math.isfinite(value):
+        return "–"
     text = f"{100 * value:+.1f}" if sign else f"{100 * value:.1f}"
     return text.replace("-", "−").removesuffix(".0")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ from rung.core.evaluation import Answer
 from rung.core.hashing import hash_file
 from rung.core.model import Failure
 from rung.core.task import Example
-from rung.data.rejects import Row
-from rung.data.table import DataFile
+from rung.data.rejects import Reject, Row
+from rung.data.table import SUFFIXES, DataFile
 
 QUESTION = ("question", "query", "input", "text")
 ANSWER = ("answer", "output", "prediction", "response", "model_answer")
@@ -57,74 +58,79 @@ class Recording:
     path: Path
     columns: Columns
     rows: Mapping[str, Row]
-    rejected: int = 0
+    rejects: tuple[Reject, ...] = ()
+    """Rows of the file that could not be read."""
     sha256: str = ""
 
     def where(self, key: str) -> str:
         return f"{self.path.name}:{self.rows[key].line}"
 
 
-@dataclass
-class _Pile:
-    """A recording being read."""
-
-    rows: dict[str, Row] = field(default_factory=dict)
-    twice: list[Problem] = field(default_factory=list)
-
-
 def read_recordings(files: Sequence[Path], columns: Columns) -> list[Recording]:
     """Every system's answers, in the order given.
 
-    Raises UsageError E1304 for fewer than two systems, E1305 for a file that is not there, E4307 or E4317 where fields and
-    systems do not fit; DataError E2651 for a missing field, E2652 with every question that stands twice.
+    Raises UsageError E1304 for fewer than two systems, E4324 for one that is named twice, E4307 or E4317 where fields and
+    systems do not fit, and what `read_recording` raises.
     """
     if (columns.systems or columns.by) and len(files) != 1:
         raise UsageError("E4317", n=len(files))
-    for path in files:
-        if not path.is_file():
-            raise UsageError("E1305", path=path)
     if columns.systems:
         found = _from_fields(files[0], columns)
     elif columns.by:
         found = _from_groups(files[0], columns)
     else:
-        found = [_from_file(path, columns, name) for path, name in zip(files, _names(files), strict=True)]
+        found = [read_recording(path, columns, name) for path, name in zip(files, _names(files), strict=True)]
+    twice = [name for name, n in Counter(recording.name for recording in found).items() if n > 1]
+    if twice:
+        raise UsageError("E4324", name=twice[0])
     if len(found) < 2:
         raise UsageError("E1304", n=len(found))
     return found
 
 
+def read_recording(path: Path, columns: Columns, name: str) -> Recording:
+    """One system's answers from a file of its own.
+
+    Raises UsageError E1305 for a file that is not there; DataError E2106 for one without a row, E2651 for a missing field,
+    E2652 with every question that stands twice.
+    """
+    rows, rejects = _read(path, columns)
+    return Recording(name, path, columns, _keyed(path, rows, columns), rejects, hash_file(path))
+
+
 def _names(files: Sequence[Path]) -> list[str]:
-    stems = [path.name.removesuffix(".gz").removesuffix(".jsonl").removesuffix(".csv") for path in files]
+    """A file's name without its endings; the whole path where two files have the same one."""
+    plain = [Path(path.name.removesuffix(".gz")) for path in files]
+    stems = [path.stem if path.suffix.lower() in SUFFIXES else path.name for path in plain]
     return stems if len(set(stems)) == len(stems) else [path.as_posix() for path in files]
 
 
-def _read(path: Path, columns: Columns) -> tuple[list[Row], int]:
+def _read(path: Path, columns: Columns) -> tuple[list[Row], tuple[Reject, ...]]:
+    if not path.is_file():
+        raise UsageError("E1305", path=path)
     file = DataFile(path)
-    rows, rejected = [], 0
-    for row in file:
-        rejected += row.problem is not None
-        if row.problem is None:
-            rows.append(row)
+    every = list(file)
+    rows = [row for row in every if row.problem is None]
+    rejects = tuple(row.problem.reject(path.name, row.line, row.raw) for row in every if row.problem is not None)
+    if not rows:
+        raise DataError(
+            "E2106", path.name, problems=[Problem("E2106", path.name), *(r.problem for r in rejects[:MANY])]
+        )
     known = file.columns or tuple(dict.fromkeys(name for row in rows for name in row.values))
     wanted = (columns.question, columns.answer, columns.reference, columns.group, columns.by, *columns.systems)
-    for name in (*wanted, *_listed(columns.label, columns), *_listed(columns.score, columns)):
+    named = () if columns.id == Columns.id else (columns.id,)
+    for name in (*named, *wanted, *_listed(columns.label, columns), *_listed(columns.score, columns)):
         if name and name not in known:
             raise DataError("E2651", path.name, field=name, known=", ".join(known))
-    return rows, rejected
+    return rows, rejects
 
 
 def _listed(names: str, columns: Columns) -> list[str]:
     return [name.strip() for name in names.split(",")] if columns.systems and names else [names]
 
 
-def _from_file(path: Path, columns: Columns, name: str) -> Recording:
-    rows, rejected = _read(path, columns)
-    return Recording(name, path, columns, _keyed(path, rows, columns), rejected, hash_file(path))
-
-
 def _from_fields(path: Path, columns: Columns) -> list[Recording]:
-    rows, rejected = _read(path, columns)
+    rows, rejects = _read(path, columns)
     keyed, sha256 = _keyed(path, rows, columns), hash_file(path)
     labels, scores = _listed(columns.label, columns), _listed(columns.score, columns)
     for names, called in ((labels, "label"), (scores, "score")):
@@ -132,36 +138,37 @@ def _from_fields(path: Path, columns: Columns) -> list[Recording]:
             raise UsageError("E4307", called=called, n=len(names), systems=len(columns.systems))
     labels, scores = (names if names != [""] else [""] * len(columns.systems) for names in (labels, scores))
     return [
-        Recording(name, path, replace(columns, answer=name, label=label, score=score), keyed, rejected, sha256)
+        Recording(name, path, replace(columns, answer=name, label=label, score=score), keyed, rejects, sha256)
         for name, label, score in zip(columns.systems, labels, scores, strict=True)
     ]
 
 
 def _from_groups(path: Path, columns: Columns) -> list[Recording]:
-    rows, rejected = _read(path, columns)
+    rows, rejects = _read(path, columns)
     piles: dict[str, list[Row]] = {}
     for row in rows:
         piles.setdefault(str(_field(row, columns.by, (), path)), []).append(row)
     sha256 = hash_file(path)
     return [
-        Recording(name, path, columns, _keyed(path, pile, columns), rejected, sha256) for name, pile in piles.items()
+        Recording(name, path, columns, _keyed(path, pile, columns), rejects, sha256) for name, pile in piles.items()
     ]
 
 
 def _keyed(path: Path, rows: Iterable[Row], columns: Columns) -> dict[str, Row]:
     """Rows by question. Raises DataError E2652 with every question that stands twice, and both its lines."""
-    pile = _Pile()
+    found: dict[str, Row] = {}
+    twice: list[Problem] = []
     for row in rows:
         named = row.values.get(columns.id)
         key = str(named if said(named) else _field(row, columns.question, QUESTION, path))
-        if key in pile.rows:
-            first = pile.rows[key].line
-            pile.twice.append(Problem("E2652", f"{path.name}:{row.line}", {"key": key[:80], "first": first}))
+        if key in found:
+            values = {"key": key[:80], "first": found[key].line}
+            twice.append(Problem("E2652", f"{path.name}:{row.line}", values))
         else:
-            pile.rows[key] = row
-    if pile.twice:
-        raise DataError("E2652", problems=pile.twice[:MANY])
-    return pile.rows
+            found[key] = row
+    if twice:
+        raise DataError("E2652", problems=twice[:MANY])
+    return found
 
 
 def said(value: Any) -> bool:
@@ -203,9 +210,8 @@ def shared_questions(recordings: Sequence[Recording], *, common: bool) -> list[s
 def example_of(key: str, recording: Recording) -> Example:
     """The question of a row, with its reference answers."""
     row, columns = recording.rows[key].values, recording.columns
-    question = next(
-        (str(row[name]) for name in ((columns.question,) if columns.question else QUESTION) if row.get(name)), key
-    )
+    asked = (columns.question,) if columns.question else QUESTION
+    question = next((str(row[name]) for name in asked if said(row.get(name))), key)
     names = (columns.reference,) if columns.reference else REFERENCE
     found = next((row[name] for name in names if said(row.get(name)) and name != columns.label), None)
     references = tuple(map(str, found)) if isinstance(found, list) else (str(found),) if found is not None else ()

@@ -12,16 +12,16 @@ from itertools import product
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rung.core.errors import DataError
 from rung.core.evaluation import Answer
 from rung.core.hashing import seed_from
 from rung.core.task import Example
-from rung.experiment.diagnosing.diagnosis_words import join, points, say
+from rung.experiment.diagnosing.diagnosis_words import points, say
 from rung.experiment.evaluate import number
-from rung.stats.bootstrap import DRAWS, Draws, resample
-from rung.stats.intervals import bootstrap_interval
+from rung.experiment.sentences import join_names
+from rung.metrics.scoring import mean_of_only_part
+from rung.stats.bootstrap import DRAWS, Draws, guarded_interval, resample
 from rung.stats.paired import compare
 from rung.store.diagnosis import Arm, Axis, Diagnosis, Effect, Finding, Mark, MatrixCell, RetrievalFailures, Shown
 from rung.store.records import Interval, Spend, Text
@@ -130,16 +130,10 @@ def find_axis(
     )
 
 
-def _share(totals: NDArray[np.float64], n: NDArray[np.float64]) -> NDArray[np.float64]:
-    with np.errstate(invalid="ignore", divide="ignore"):
-        found: NDArray[np.float64] = totals[..., 0] / n
-    return found
-
-
 def _draw(subject: Subject, questions: Sequence[Example], arms: Sequence[ArmAnswers], *names: str) -> Draws:
     right = np.array([[float(arm.marks[e.id] == "right") for arm in arms] for e in questions])
     rng = np.random.default_rng(seed_from(subject.seed, "diagnosis", *names))
-    return resample(right.reshape(len(questions), len(arms), 1), [e.group for e in questions], _share, rng)
+    return resample(right.reshape(len(questions), len(arms), 1), [e.group for e in questions], mean_of_only_part, rng)
 
 
 def _group_count(subject: Subject, marks: Mapping[str, Mark]) -> int:
@@ -151,7 +145,7 @@ def _arm(subject: Subject, arm: ArmAnswers) -> Arm:
     share = Interval(point=None)
     if marks:
         drawn = _draw(subject, [e for e in subject.questions if e.id in arm.marks], [arm], arm.name)
-        bounds = bootstrap_interval(drawn.point, drawn.draws, drawn.units)
+        bounds = guarded_interval(drawn)
         share = Interval(point=number(drawn.point[0]), low=number(bounds.low[0]), high=number(bounds.high[0]))
     failed = sum(answer.failure is not None for id, answer in arm.answers.items() if arm.marks.get(id) == "refused")
     return Arm(
@@ -278,7 +272,7 @@ def _reason(axis: Axis, findings: Mapping[str, Finding], effects: Mapping[str, E
             said.append(say(f"{name}_missing"))
         elif finding == "does_not_help":
             said.append(say(f"{name}_no_help", **told))
-    return join(said)
+    return join_names(said, sentence=True)
 
 
 def _advice(axis: Axis, retrieval: Sequence[RetrievalFailures]) -> Text:
@@ -289,7 +283,7 @@ def _advice(axis: Axis, retrieval: Sequence[RetrievalFailures]) -> Text:
             key = "advise_search" if 2 * failures.misses >= errors else "advise_reading"
             counts = {"errors": errors, "misses": failures.misses, "reading": failures.reading}
             said.append(say(key, name=failures.name, **counts))
-    return join(said)
+    return join_names(said, sentence=True)
 
 
 def _answered(named: Mapping[str, ArmAnswers]) -> list[ArmAnswers]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from rung.core.evaluation import Answer
 from rung.core.task import Example
 from rung.experiment.evaluate import number
+from rung.metrics.grounding import document_of
 from rung.stats.intervals import wilson
 from rung.store.diagnosis import Mark, RetrievalFailures
 from rung.store.records import Interval
@@ -47,4 +48,4 @@ def failures_of(
 
 
 def _found(example: Example, answer: Answer) -> bool:
-    return bool({passage.rsplit("#", 1)[0] for passage in answer.passages} & set(example.documents))
+    return bool({document_of(passage) for passage in answer.passages} & set(example.documents))

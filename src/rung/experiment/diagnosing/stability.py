@@ -25,9 +25,9 @@ from rung.experiment.meter import Stopwatch
 from rung.experiment.purse import PaidModel, Purse
 from rung.methods.slots import seeded_sample
 from rung.models.cache import CachedModel
-from rung.stats.bootstrap import resample
-from rung.stats.intervals import bootstrap_interval, wilson
-from rung.store.atomic import read_log, run_lock
+from rung.stats.bootstrap import guarded_interval, resample
+from rung.stats.intervals import wilson
+from rung.store.atomic import run_lock
 from rung.store.diagnosis import Changed, Kind, KindStability, Stability
 from rung.store.records import Interval, Spend
 from rung.store.runs import RunFolder, reading
@@ -73,7 +73,7 @@ def measure_run(
     chosen = run.read_candidate(name)
     effort = effort or Effort()
     seed = int(record.get("seed", 0))
-    sample = seeded_sample(_dev(run), effort.questions, seed, "stability")
+    sample = seeded_sample(run.read_examples("dev"), effort.questions, seed, "stability")
     if not sample:
         raise DataError("E4208", run=run.path)
     with run_lock(run.path):
@@ -91,22 +91,6 @@ def measure_run(
             raise InterruptedRun("E4001", run=run.path) from error
         run.write_stability(found.model_copy(update={"spent": found.spent.model_copy(update={"money": purse.spent})}))
     return run
-
-
-def _dev(run: RunFolder) -> list[Example]:
-    path = run.path / "examples.jsonl"
-    with reading(path):
-        return [
-            Example(
-                line["id"],
-                dict(line["inputs"]),
-                tuple(line["references"]),
-                line.get("group") or "",
-                tuple(line.get("documents") or ()),
-            )
-            for line in read_log(path)
-            if line["split"] == "dev"
-        ]
 
 
 @dataclass(frozen=True)
@@ -338,5 +322,5 @@ def _ratio(
 
     groups = [example.group for example in sample]
     drawn = resample(parts, groups, mean, np.random.default_rng(seed_from(seed, "stability", name)), draws=_DRAWS)
-    bounds = bootstrap_interval(drawn.point, drawn.draws, drawn.units, lowest=lowest, highest=1.0)
+    bounds = guarded_interval(drawn, lowest=lowest, highest=1.0)
     return Interval(point=number(drawn.point[0]), low=number(bounds.low[0]), high=number(bounds.high[0]))

@@ -16,19 +16,17 @@ from rung.core.evaluation import Answer
 from rung.core.hashing import hash_file, seed_from
 from rung.core.method import Progress, Silent
 from rung.experiment.evaluate import number
-from rung.experiment.judges.dimensions import mean
 from rung.experiment.judges.judging import LEAST_LABELS
 from rung.experiment.judges.ratings import ComparedItem, Labels, MarkedItem, rater_agreement, read_labels
 from rung.metrics.judge import Dimension, Judge, Mode, Preference, Rubric, place
-from rung.stats.bootstrap import Aggregate, Draws, resample
-from rung.stats.intervals import Floats, bootstrap_interval
-from rung.store.judging import AgreementRecord, Licence
+from rung.metrics.scoring import mean_of_only_part
+from rung.stats.bootstrap import Aggregate, Draws, guarded_interval, resample
+from rung.stats.intervals import Floats
+from rung.store.judging import MAX_FAILURES, AgreementRecord, Licence
 from rung.store.records import Interval
 
 THRESHOLD = 0.4
 """Kappa below it is at best "fair" on the scale of Landis and Koch (1977): the interval's lower end must clear it."""
-MAX_FAILURES = 0.1
-"""Share of items that a judge may leave without a usable reply."""
 DRAWS = 4_000
 SIDES = ("first", "tie", "second")
 
@@ -102,13 +100,13 @@ def _resampled(parts: Floats, groups: Sequence[str], aggregate: Aggregate, seed:
 
 
 def _interval(drawn: Draws, lowest: float, highest: float) -> Interval:
-    bounds = bootstrap_interval(drawn.point, drawn.draws, drawn.units, lowest=lowest, highest=highest)
+    bounds = guarded_interval(drawn, lowest=lowest, highest=highest)
     return Interval(point=number(drawn.point[0]), low=number(bounds.low[0]), high=number(bounds.high[0]))
 
 
 def _mean_of(values: Sequence[float], groups: Sequence[str], lowest: float, highest: float) -> Interval:
     parts = np.array(values, dtype=np.float64)[:, None]
-    return _interval(_resampled(parts, groups, mean, "mean"), lowest, highest)
+    return _interval(_resampled(parts, groups, mean_of_only_part, "mean"), lowest, highest)
 
 
 def is_licensed(found: Agreement, n: int, failed: int, threshold: float = THRESHOLD) -> bool:

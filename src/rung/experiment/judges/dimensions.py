@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from rung.core.errors import UsageError
 from rung.core.hashing import seed_from
 from rung.experiment.evaluate import number
-from rung.stats.bootstrap import DRAWS, Draws, resample
-from rung.stats.intervals import Floats, bootstrap_interval, guarded_bounds, standard_error, two_sided_z
+from rung.metrics.scoring import mean_of_only_part
+from rung.stats.bootstrap import DRAWS, Draws, guarded_interval, resample
+from rung.stats.intervals import Floats, guarded_bounds, standard_error, two_sided_z
 from rung.store.judging import DimensionRow, SystemMark
-from rung.store.records import Interval
+from rung.store.records import Interval, Text
 from rung.store.runs import RunFolder
 
 LEVEL = 0.95
@@ -31,7 +32,8 @@ class Marks:
     low: float = 1.0
     high: float = 5.0
     """What 0 and 1 stand for on the scale."""
-    withheld: str = ""
+    withheld: Text | None = None
+    """Why a judge's marks are not shown."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,9 @@ def before_and_after(run: RunFolder, *, before: str = "", after: str = "") -> Sy
         names = {s.candidate: f"{names[s.candidate]} ({s.model})" for s in standings}
     chosen = {side: _named(run, names, said) for side, said in (("before", before), ("after", after)) if said}
     if "after" not in chosen:
-        best = max(standings, key=lambda s: s.quality.point or 0.0).candidate
+        sign = 1.0 if decision.better == "higher" else -1.0
+        known = [s for s in standings if s.quality.point is not None] or standings
+        best = max(known, key=lambda s: sign * (s.quality.point or 0.0)).candidate
         others = [s.candidate for s in standings if s.candidate != chosen.get("before")]
         wanted = decision.winner or best
         chosen["after"] = wanted if wanted in others else others[0]
@@ -87,13 +91,13 @@ def dimension_rows(
     The changes hold at 95 % for all dimensions at once (Bonferroni: each at 1 - 0.05 / k). The change is over questions
     that have a mark for both answers, a system's mean over all that it has marks for.
     """
-    shown = sum(not marks.withheld for marks in dimensions)
+    shown = sum(marks.withheld is None for marks in dimensions)
     level = 1 - (1 - LEVEL) / max(1, shown)
     return tuple(_row(marks, systems, groups, n, level) for marks in dimensions)
 
 
 def _row(marks: Marks, systems: Systems, groups: Mapping[str, str], n: int, level: float) -> DimensionRow:
-    if marks.withheld:
+    if marks.withheld is not None:
         return DimensionRow(
             name=marks.name,
             definition=marks.definition,
@@ -111,7 +115,7 @@ def _row(marks: Marks, systems: Systems, groups: Mapping[str, str], n: int, leve
     named = [groups.get(key, "") for key in ids]
     span = marks.high - marks.low
     alone = _resampled(parts, named, marks.name, "means")
-    means = bootstrap_interval(alone.point, alone.draws, alone.units)
+    means = guarded_interval(alone)
     found = tuple(
         SystemMark(
             candidate=candidate,
@@ -140,14 +144,7 @@ def _row(marks: Marks, systems: Systems, groups: Mapping[str, str], n: int, leve
 
 def _resampled(parts: Floats, groups: Sequence[str], *seed: str) -> Draws:
     rng = np.random.default_rng(seed_from("dimensions", *seed))
-    return resample(parts[:, :, None], groups, mean, rng, draws=DRAWS)
-
-
-def mean(totals: Floats, n: Floats) -> Floats:
-    """Aggregate of one part that is its value; nan without examples."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        found: Floats = totals[..., 0] / n
-    return found
+    return resample(parts[:, :, None], groups, mean_of_only_part, rng, draws=DRAWS)
 
 
 def _scaled(point: float, low: float, high: float, span: float, floor: float) -> Interval:

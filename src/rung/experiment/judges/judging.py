@@ -13,9 +13,9 @@ from rung.core.evaluation import Answer, Metric
 from rung.core.method import Progress
 from rung.core.model import Failure, Model
 from rung.core.registry import find
-from rung.core.task import Example, Language
-from rung.experiment.comparing.gate import phrase
+from rung.core.task import Example
 from rung.experiment.judges.dimensions import Marks, before_and_after, dimension_rows
+from rung.experiment.sentences import Sentences, percent_text
 from rung.metrics.judge import (
     CHUNK,
     Dimension,
@@ -30,22 +30,24 @@ from rung.metrics.judge import (
 from rung.models.cache import CachedModel
 from rung.models.embedded import cache_folder
 from rung.store.atomic import AppendLog, read_log
-from rung.store.judging import DimensionTable, Licence, write_table
+from rung.store.judging import MAX_FAILURES, DimensionTable, Licence, write_table
 from rung.store.records import Text
-from rung.store.runs import RunFolder
+from rung.store.runs import RunFolder, reading
 
 LEAST_LABELS = 50
 LOG = "judgements.jsonl"
+say = Sentences(Path(__file__).with_name("judging.json"))
 
 
 def rubric_of(spec: JudgeSpec) -> Rubric:
+    """What a judge of a file marks, and with which marks."""
     dimensions = tuple(dimension(name, text, spec.language) for name, text in spec.dimensions.items())
     return Rubric(dimensions, spec.scale, spec.language, spec.reference)
 
 
-def open_judge(path: Path, *, language: Language = "en") -> Judge:
+def open_judge(path: Path) -> Judge:
     """The judge of a task.yaml or judge.yaml; what an endpoint has answered once is not asked and paid for again."""
-    spec = load_judge(path, known=known_dimensions(), language=language)
+    spec = load_judge(path, known=known_dimensions())
     model: Model = find("model", spec.model.kind).open(spec.model)
     if spec.endpoint:
         model = CachedModel(model, cache_folder() / "judging.sqlite")
@@ -58,16 +60,20 @@ def withheld(judge: Judge, mode: Mode, licence: Licence | None, dimension: str) 
     A licence counts for the very judge it was measured on: model, wording, dimensions and scale.
     """
     if licence is None:
-        return phrase("judge.none", dimension=dimension, n=LEAST_LABELS)
+        return say("none", dimension=dimension, n=LEAST_LABELS)
     found = licence.of(dimension if mode == "grade" else "overall")
     if found is None or licence.mode != mode or licence.judge != judge.fingerprint(mode):
-        return phrase("judge.other", dimension=dimension, n=LEAST_LABELS)
+        return say("other", dimension=dimension, n=LEAST_LABELS)
     if found.licensed:
         return None
-    if found.needed is not None:
-        return phrase("judge.needs", dimension=dimension, n=f"{found.needed:,}")
-    kappa = "–" if found.kappa.point is None else f"{found.kappa.point:.2f}"
-    return phrase("judge.poor", dimension=dimension, kappa=kappa)
+    values = {
+        "n": f"{found.needed or 0:,}",
+        "kappa": "–" if found.kappa.point is None else f"{found.kappa.point:.2f}",
+        "failed": f"{found.failed:,}",
+        "asked": f"{found.n + found.failed:,}",
+        "limit": percent_text(MAX_FAILURES),
+    }
+    return say(found.verdict, dimension=dimension, **values)
 
 
 def licensed_metrics(
@@ -85,7 +91,7 @@ def licensed_metrics(
         if reason is None:
             metrics.append(metric)
         elif metric.name in wanted:
-            raise UsageError("E4309", reason=reason.en)
+            raise UsageError("E4309", reason=reason.en, reason_zh=reason.zh)
         else:
             notes.append(reason)
     return metrics, notes
@@ -93,7 +99,7 @@ def licensed_metrics(
 
 @dataclass(frozen=True)
 class Marking:
-    """Where marks are kept while a judge works: asked again, nothing that lies there is paid for twice."""
+    """Where marks are kept while a judge works: no mark is paid for twice; where the judge failed, it is asked again."""
 
     judge: Judge
     log: Path
@@ -107,11 +113,13 @@ class Marking:
         progress: Progress,
     ) -> list[Grade]:
         stamp = self.judge.fingerprint("grade")
-        kept = {
-            line["example"]: line
-            for line in read_log(self.log)
-            if (line["judge"], line["candidate"], line["dimension"]) == (stamp, candidate, dimension.name)
-        }
+        here = (stamp, candidate, dimension.name)
+        with reading(self.log):
+            kept = {
+                line["example"]: line
+                for line in read_log(self.log)
+                if (line["judge"], line["candidate"], line["dimension"]) == here and line["mark"]
+            }
         left = [i for i, example in enumerate(examples) if example.id not in kept]
         with AppendLog(self.log) as log:
             for start in range(0, len(left), CHUNK):
@@ -144,7 +152,6 @@ def judge_run(
     *,
     before: str = "",
     after: str = "",
-    language: Language = "en",
     progress: Progress,
 ) -> DimensionTable:
     """Mark the answers of two candidates of a run and write its `dimensions.json`.
@@ -153,7 +160,7 @@ def judge_run(
     not two candidates with answers.
     """
     systems = before_and_after(run, before=before, after=after)
-    examples = {example.id: example for example in examples_of(run)}
+    examples = {example.id: example for example in run.read_examples("test")}
     marking = Marking(judge, run.path / LOG)
     low, high = ends(judge.rubric.scale)
     found: list[Marks] = []
@@ -168,15 +175,15 @@ def judge_run(
             evaluation = run.read_evaluation(candidate, "test")
             rows = evaluation.rows if evaluation else ()
             groups |= {row.answer.example: row.group for row in rows}
-            asked = [examples[row.answer.example] for row in rows]
+            with reading(run.path / "examples.jsonl"):
+                asked = [examples[row.answer.example] for row in rows]
             grades = marking.mark(candidate, each, asked, [row.answer for row in rows], progress)
             n = max(n, len(rows))
             sides[k] = {
                 example.id: None if grade.failure else judge.rubric.value(grade.mark)
                 for example, grade in zip(asked, grades, strict=True)
             }
-        said = getattr(reason, language) if reason else ""
-        found.append(Marks(each.name, each.definition, sides[0], sides[1], low, high, said))
+        found.append(Marks(each.name, each.definition, sides[0], sides[1], low, high, reason))
     table = DimensionTable(
         source="judge",
         judge=judge.model.ref.id,
@@ -195,16 +202,3 @@ def ends(scale: Sequence[str]) -> tuple[float, float]:
     except ValueError:
         return 0.0, 1.0
     return (sizes[0], sizes[-1]) if all(map(math.isfinite, sizes)) else (0.0, 1.0)
-
-
-def examples_of(run: RunFolder) -> list[Example]:
-    """The questions that a run keeps beside its answers."""
-    return [
-        Example(
-            line["id"],
-            {name: str(text) for name, text in line["inputs"].items()},
-            tuple(map(str, line["references"])),
-            line.get("group") or "",
-        )
-        for line in read_log(run.path / "examples.jsonl")
-    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -29,7 +29,7 @@ from rung.experiment.comparing.recordings import (
 )
 from rung.experiment.evaluate import number
 from rung.experiment.judges.dimensions import Marks, Systems, before_and_after, dimension_rows
-from rung.experiment.judges.judging import ends, examples_of
+from rung.experiment.judges.judging import ends
 from rung.metrics.judge import Rubric, Side, place
 from rung.stats.agreement import krippendorff_alpha
 from rung.store.judging import DimensionTable, write_table
@@ -83,20 +83,21 @@ class Material:
 def material_of_run(run: RunFolder, *, before: str = "", after: str = "") -> Material:
     """Two candidates of a run. Raises UsageError E4319 where there are not two, E4313 where they share no answer."""
     systems = before_and_after(run, before=before, after=after)
-    texts = []
-    for candidate in (systems.before, systems.after):
-        evaluation = run.read_evaluation(candidate, "test")
-        rows = evaluation.rows if evaluation else ()
-        texts.append({row.answer.example: row.answer.text for row in rows if row.answer.failure is None})
-    items = [Answered(e, texts[0][e.id], texts[1][e.id]) for e in examples_of(run) if all(e.id in t for t in texts)]
+    texts = [_answers(run, candidate) for candidate in (systems.before, systems.after)]
+    items = [
+        Answered(e, texts[0][e.id], texts[1][e.id]) for e in run.read_examples("test") if all(e.id in t for t in texts)
+    ]
     return _material((systems.called(systems.before), systems.called(systems.after)), items, str(run.path))
 
 
 def material_of_files(files: Sequence[Path], columns: Columns) -> Material:
-    """The answers of two files, or of two columns of one. Raises as `recordings.read_recordings` does, and E4313."""
+    """The answers of two files, or of two columns of one.
+
+    Raises as `recordings.read_recordings` does; UsageError E4325 for more than two systems, E4313 where they share no answer.
+    """
     recordings = read_recordings(files, columns)
     if len(recordings) != 2:
-        raise UsageError("E4313", reason=f"{len(recordings)} systems, where a blind comparison is between two")
+        raise UsageError("E4325", n=len(recordings))
     first, second = recordings
     items = []
     for key in shared_questions(recordings, common=columns.common):
@@ -108,7 +109,7 @@ def material_of_files(files: Sequence[Path], columns: Columns) -> Material:
 
 def _material(names: tuple[str, str], items: Sequence[Answered], where: str) -> Material:
     if not items:
-        raise UsageError("E4313", reason=f"{where} holds no question that both answered")
+        raise UsageError("E4313", where=where)
     return Material(names, tuple(items))
 
 
@@ -131,14 +132,18 @@ def to_show(material: Material, *, rater: str, seed: int = 0, marks: bool = Fals
 
 
 def is_rated(shown: Shown, rows: Sequence[Mapping[str, Any]], rater: str) -> bool:
-    """Whether this rater has already said something about it, on whichever side it stood."""
-    return any(
-        row.get("rater") == rater
-        and row.get("id") == shown.example.id
-        and sorted([row["system"]] if "system" in row else [row.get("system_a"), row.get("system_b")])
-        == sorted(shown.systems)
-        for row in rows
-    )
+    """Whether this rater has already said something about these very answers, on whichever side they stood.
+
+    One file may hold ratings of several runs, whose questions and systems have the same names.
+    """
+    given = sorted(zip(shown.systems, shown.texts, strict=True))
+    return any(row.get("rater") == rater and row.get("id") == shown.example.id and _given(row) == given for row in rows)
+
+
+def _given(row: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The answers of a rating, each with its system."""
+    names = [("system", "answer")] if "system" in row else [("system_a", "a"), ("system_b", "b")]
+    return sorted((str(row.get(system)), str(row.get(text))) for system, text in names)
 
 
 @dataclass(frozen=True)
@@ -274,11 +279,16 @@ def _example(row: Row, path: Path) -> Example:
     question = str(_of(row, QUESTION, path))
     references = tuple(str(row.values[name]) for name in REFERENCE if name != "label" and said(row.values.get(name)))
     return Example(
-        str(row.values.get("id") or question),
+        _text(row, "id") or question,
         {"question": question},
         references[:1],
-        str(row.values.get("group") or ""),
+        _text(row, "group"),
     )
+
+
+def _text(row: Row, name: str) -> str:
+    """What a field holds; an id or a group may well be 0."""
+    return str(row.values[name]) if said(row.values.get(name)) else ""
 
 
 def _of(row: Row, names: Sequence[str], path: Path) -> Any:
@@ -295,10 +305,10 @@ def rater_agreement(labels: Labels, rubric: Rubric) -> Interval | None:
     """
     ratings: list[list[float]] = []
     groups: list[str] = []
-    ranks: Callable[[str], float] = lambda mark: float(rubric.scale.index(mark))  # noqa: E731
+    rank = {mark: float(place) for place, mark in enumerate(rubric.scale)}
     for item in labels.marked:
         for each in rubric.dimensions:
-            ratings.append([ranks(marks[each.name]) for marks in item.marks.values() if each.name in marks])
+            ratings.append([rank[marks[each.name]] for marks in item.marks.values() if each.name in marks])
             groups.append(item.example.group or item.example.id)
     scale: Literal["ordinal", "nominal"] = "ordinal" if labels.marked else "nominal"
     if not labels.marked:
@@ -313,25 +323,45 @@ def rater_agreement(labels: Labels, rubric: Rubric) -> Interval | None:
 
 
 def ratings_table(run: RunFolder, labels: Labels, rubric: Rubric, systems: Systems) -> DimensionTable:
-    """The before/after table of a run from people's marks, each answer's mark the mean of its raters; kept in the run."""
+    """The before/after table of a run from people's marks, each answer's mark the mean of its raters; kept in the run.
+
+    A mark counts for the answer that it was given to: one for another run's, or for an earlier answer, is left out.
+    """
     low, high = ends(rubric.scale)
-    groups = {item.example.id: item.example.group for item in labels.marked}
+    sides_of = {side: _answers(run, side) for side in (systems.before, systems.after)}
+    own = [
+        (item, side)
+        for item in labels.marked
+        for side, answers in sides_of.items()
+        if item.system in {side, systems.called(side)} and answers.get(item.example.id) == item.text
+    ]
+    groups = {item.example.id: item.example.group for item, _ in own}
     found = []
     for each in rubric.dimensions:
-        sides: list[dict[str, float | None]] = [{}, {}]
-        for item in labels.marked:
-            given = [place(marks[each.name], rubric.scale) for marks in item.marks.values() if each.name in marks]
-            for side, candidate in zip(sides, (systems.before, systems.after), strict=True):
-                if given and item.system in {candidate, systems.called(candidate)}:
-                    side[item.example.id] = float(np.mean(given))
-        found.append(Marks(each.name, each.definition, sides[0], sides[1], low, high))
+        marks: dict[str, dict[str, float | None]] = {systems.before: {}, systems.after: {}}
+        for item, side in own:
+            given = [
+                place(marks_of[each.name], rubric.scale) for marks_of in item.marks.values() if each.name in marks_of
+            ]
+            if given:
+                marks[side][item.example.id] = float(np.mean(given))
+        found.append(Marks(each.name, each.definition, marks[systems.before], marks[systems.after], low, high))
+    kept = tuple(item for item, _ in own)
+    raters = tuple(name for name in labels.raters if any(name in item.marks for item in kept))
     table = DimensionTable(
         source="people",
-        raters=labels.raters,
-        rater_agreement=rater_agreement(labels, rubric),
+        raters=raters,
+        rater_agreement=rater_agreement(Labels(kept, (), raters), rubric),
         before=systems.called(systems.before),
         after=systems.called(systems.after),
         rows=dimension_rows(found, systems, groups, n=len(groups)),
     )
     write_table(run.path, table)
     return table
+
+
+def _answers(run: RunFolder, candidate: str) -> dict[str, str]:
+    """A candidate's answers on test by question, without those that failed."""
+    evaluation = run.read_evaluation(candidate, "test")
+    rows = evaluation.rows if evaluation else ()
+    return {row.answer.example: row.answer.text for row in rows if row.answer.failure is None}

@@ -67,7 +67,7 @@ def ask_alone(
     *,
     limit: float | None = None,
 ) -> Answered:
-    """Every question's answer; what an earlier call has answered is kept. `limit`: money that may be spent from here on.
+    """Every question's answer; what an earlier call has answered is kept. `limit`: money that may be spent, earlier calls included.
 
     Raises the child's own error, BackendError E4404 where the first questions all go unanswered, E4405 when the process
     dies, InterruptedRun E4001 when stopped.
@@ -161,7 +161,9 @@ def run_job(folder: Path) -> None:
         model: Model = find("model", ref.kind).open(ref)
         if hasattr(model, "for_examples"):
             model = model.for_examples(questions)
-        paid = PaidModel(model, Purse(job["limit"]))
+        purse = Purse(job["limit"])
+        purse.spent = sum(line["answer"].get("money", 0.0) for line in read_log(folder / "answers.jsonl"))
+        paid = PaidModel(model, purse)
         opened = open_candidate(plain_candidate(task, model), folder, folder, model=paid)
         done = [id for id, asked in _kept(folder).items() if asked.answer.failure is None]
         left = [question for question in questions if question.id not in done]
@@ -198,6 +200,7 @@ def _say(line: dict[str, Any]) -> None:
 
 
 def main() -> int:
+    """The child's entry: its error goes to the parent as a line of JSON."""
     try:
         run_job(Path(sys.argv[1]))
     except RungError as error:

@@ -24,7 +24,7 @@ from rung.core.task import Example
 from rung.experiment.costs import Prices, prices_of
 from rung.experiment.evaluate import number
 from rung.experiment.selecting.answering import Answered, ask_alone
-from rung.experiment.sentences import join_names, percent_text, teller
+from rung.experiment.sentences import join_names, percent_text, plain, teller
 from rung.experiment.setup import Prepared, prepare
 from rung.methods.slots import seeded_sample
 from rung.stats.bootstrap import Draws, resample
@@ -85,7 +85,7 @@ def compare_models(
     prepared = prepare(task_file)
     entrants = _entrants(prepared.config, models)
     sample = seeded_sample(prepared.examples["dev"], questions, prepared.config.data.seed, "base models")
-    stamp = hash_json([prepared.task.hash, [example.hash for example in sample]], 8)
+    stamp = hash_json([prepared.task.hash, [[example.id, example.hash] for example in sample]], 8)
     name = "".join(c if c.isalnum() or c in "-_" else "-" for c in prepared.task.name).strip("-") or "task"
     folder = (runs or prepared.config.folder / "runs") / f"{name}-models-{stamp}"
     found: list[Answered | Stated] = []
@@ -185,6 +185,7 @@ def _select(
     weighed = _weigh(metric, scores, sound, [example.group for example in sample]) if scores else None
     if weighed is not None:
         rows = [row.model_copy(update={"quality": weighed.quality(i)}) for i, row in enumerate(rows)]
+    weights = _counted(weights, rows)
     rows = _scored(rows, weights)
     rows = [row.model_copy(update={"dominated_by": _dominating(row, rows)}) for row in rows]
     pairs = _pairs(rows, weighed.bounds) if weighed is not None else ()
@@ -278,6 +279,13 @@ def _weigh(metric: Metric, scores: Sequence[Sequence[Score]], sound: Sequence[in
     return Weighed(drawn, compare(drawn), int((~out).sum()))
 
 
+def _counted(weights: Mapping[str, float], rows: Sequence[ModelRow]) -> dict[str, float]:
+    """The weights without those of resources that nobody was measured on, adding up to 1 again where anything is left."""
+    kept = {name: share if name == "quality" or _known(rows, name) else 0.0 for name, share in weights.items()}
+    total = sum(kept.values())
+    return {name: share / total for name, share in kept.items()} if total else dict(weights)
+
+
 def _scored(rows: Sequence[ModelRow], weights: Mapping[str, float]) -> list[ModelRow]:
     """Rows with their score: the weighted sum of the quality, and of smallest / own for each resource.
 
@@ -342,22 +350,28 @@ def _pairs(rows: Sequence[ModelRow], bounds: PairwiseBounds) -> tuple[Pair, ...]
 
 
 def _summary(selection: Selection) -> Text:
-    """The best by score, whether its quality is shown to be better, and that dev proves nothing."""
-    if selection.best is None:
+    """The best by score, whether its quality is shown to be better, whom the score leaves out, and that dev proves nothing."""
+    done = [row for row in selection.rows if row.status == "done"]
+    if not done:
         return teller("models_none")()
-    best = next(row for row in selection.rows if row.name == selection.best)
-    point = best.score.point or 0.0
-    parts = [teller("models_best")(name=best.name, score=f"{point:.2f}", n=selection.compared)]
-    better = [p.other for p in selection.pairs if p.candidate == best.name and (p.difference.low or 0.0) > 0]
-    worse = [p.candidate for p in selection.pairs if p.other == best.name and (p.difference.low or 0.0) > 0]
-    unclear = [
-        row.name
-        for row in selection.rows
-        if row.status == "done" and row.name != best.name and row.name not in {*better, *worse}
-    ]
-    for key, names in (("models_better", better), ("models_worse", worse), ("models_unclear", unclear)):
-        if names:
-            parts.append(teller(key)(name=best.name, others=join_names([Text(en=name, zh=name) for name in names])))
-    quality = selection.weights["quality"]
-    parts.append(teller("models_dev_only")(quality=percent_text(quality)))
+    parts = []
+    best = next((row for row in done if row.name == selection.best), None)
+    scored = {row.name for row in done if row.score.point is not None}
+    if best is not None:
+        score = f"{best.score.point:.2f}" if best.score.point is not None else "–"
+        parts.append(teller("models_best")(name=best.name, score=score, n=selection.compared))
+        shown = [p for p in selection.pairs if (p.difference.low or 0.0) > 0 and {p.candidate, p.other} <= scored]
+        better = [p.other for p in shown if p.candidate == best.name]
+        worse = [p.candidate for p in shown if p.other == best.name]
+        unclear = [row.name for row in done if row.name in scored - {best.name, *better, *worse}]
+        for key, names in (("models_better", better), ("models_worse", worse), ("models_unclear", unclear)):
+            if names:
+                parts.append(teller(key)(name=best.name, others=_names(names)))
+    if unscored := [row.name for row in done if row.name not in scored]:
+        parts.append(teller("models_unscored")(others=_names(unscored)))
+    parts.append(teller("models_dev_only")(quality=percent_text(selection.weights["quality"])))
     return join_names(parts, sentence=True)
+
+
+def _names(names: Sequence[str]) -> Text:
+    return join_names([plain(name) for name in names])

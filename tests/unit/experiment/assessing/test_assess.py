@@ -269,3 +269,14 @@ def test_tokens_are_counted_in_both_scripts() -> None:
     assert rough_tokens("How long does it take?") == pytest.approx(5 * 1.35)
     assert rough_tokens("押金多久退还") == pytest.approx(6 * 1.5)
     assert rough_tokens("") == 0
+
+
+def test_where_nothing_is_advised_first_the_best_advised_rungs_are(tmp_path: Path) -> None:
+    study = assess(write(tmp_path, labelled(40), kind="label", methods=["prompt", "few_shot"]))
+    complete(study)
+    assert {rung.advice for rung in study.rungs} == {"next"}
+    assert study.summary.en.startswith("Start with: ")
+    assert "–" not in study.summary.en.split(".")[0]
+    none = assess(write(tmp_path / "none", labelled(40), kind="label", methods=["rag"]))
+    complete(none)
+    assert none.summary.en.startswith("Nothing can be tried yet")

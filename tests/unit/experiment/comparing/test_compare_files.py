@@ -203,6 +203,9 @@ def test_other_files_are_another_run_and_the_same_files_the_same(tmp_path: Path)
     again = compared(tmp_path, ours=answers(60, 100), theirs=answers(50, 100))
     assert (again.path, decision_of(again)) == (first.path, decision)
     assert compared(tmp_path, ours=answers(61, 100), theirs=answers(50, 100)).path != first.path
+    grouped = {"ours": answers(60, 100, customer="a"), "theirs": answers(50, 100, customer="a")}
+    plain, whole = (compared(tmp_path, columns, **grouped) for columns in (None, Columns(group="customer")))
+    assert plain.path != whole.path
 
 
 # What is refused
@@ -216,6 +219,50 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         compare_files([tmp_path / "a.jsonl", tmp_path / "b.jsonl"], runs=tmp_path)
     assert caught.value.code == "E1305"
+
+
+def test_a_system_that_is_given_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "ours.jsonl"
+    compared(tmp_path, ours=answers(30), theirs=answers(20))
+    for files, columns in (([path, path], None), ([path], Columns(systems=("answer", "answer")))):
+        with pytest.raises(UsageError) as caught:
+            compare_files(files, columns=columns, runs=tmp_path)
+        assert caught.value.code == "E4324"
+
+
+def test_a_file_without_a_row_is_said_to_have_none(tmp_path: Path) -> None:
+    paths = [tmp_path / "ours.csv", tmp_path / "theirs.csv"]
+    for path in paths:
+        path.write_text("id,answer,reference\n")
+    with pytest.raises(DataError) as caught:
+        compare_files(paths, runs=tmp_path)
+    assert (caught.value.code, caught.value.problems[0].where) == ("E2106", "ours.csv")
+
+
+def test_systems_are_called_as_their_files_whatever_the_format(tmp_path: Path) -> None:
+    rows = [("id", "answer", "reference"), *((str(i), "a", "a") for i in range(30))]
+    (tmp_path / "ours.tsv").write_text("".join("\t".join(row) + "\n" for row in rows))
+    named = [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
+    (tmp_path / "theirs.json").write_text(json.dumps(named))
+    run = compare_files([tmp_path / "ours.tsv", tmp_path / "theirs.json"], runs=tmp_path / "runs")
+    assert {s.model for s in decision_of(run).standings} == {"ours", "theirs"}
+
+
+def test_a_word_for_right_that_no_label_says_is_named_with_those_that_do(tmp_path: Path) -> None:
+    files = {"ours": verdicts(["yes", "no"]), "theirs": verdicts(["no"])}
+    error = refused(tmp_path, UsageError, JUDGED, **files)
+    assert error.code == "E4323"
+    assert "no, yes" in str(error)
+    # With all labels named, that nobody was right is a finding.
+    scale = Columns(label="verdict", right="correct", scale=("no", "yes", "correct"))
+    assert standing(compared(tmp_path, scale, **files), "ours").quality.point == 0.0
+
+
+@pytest.mark.parametrize("margin", [-0.1, 1.5, float("nan")])
+def test_a_margin_that_is_no_share_is_refused(tmp_path: Path, margin: float) -> None:
+    with pytest.raises(UsageError) as caught:
+        compare_files([tmp_path / "a.jsonl"], margin=margin, runs=tmp_path)
+    assert caught.value.code == "E1214"
 
 
 def test_no_question_in_common(tmp_path: Path) -> None:
@@ -235,12 +282,12 @@ def test_a_question_that_stands_twice_is_named_with_its_line(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("columns", "field"),
     [
-        (Columns(id="number"), "question"),
+        (Columns(id="number"), "number"),
         (Columns(label="verdict"), "verdict"),
         (Columns(answer="reply"), "reply"),
         (Columns(reference="truth"), "truth"),
     ],
-    ids=["question", "verdict", "answer", "reference"],
+    ids=["id", "verdict", "answer", "reference"],
 )
 def test_a_field_that_is_not_there_is_named_with_those_that_are(tmp_path: Path, columns: Columns, field: str) -> None:
     rows = [{"id": f"q{i}", "answer": "a", "reference": "a"} for i in range(5)]

@@ -291,3 +291,15 @@ def test_a_baseline_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
 def test_the_record_is_readable_json(tmp_path: Path) -> None:
     run = compare_files(two(tmp_path, *pattern(40, 2, 3, 20)), runs=tmp_path / "runs")
     assert json.loads((run.path / "comparison.json").read_text("utf-8"))["metric"] == "exact_match"
+
+
+def test_questions_that_all_belong_together_show_nothing_and_no_nan(tmp_path: Path) -> None:
+    rows = [{"id": i, "old": "x", "new": "x", "gold": "x", "customer": "one"} for i in range(30)]
+    columns = Columns(systems=("old", "new"), reference="gold", group="customer")
+    path = table(tmp_path / "t.csv", rows)
+    _, found = decided(compare_files([path], columns=columns, gate=Gate("old"), runs=tmp_path / "runs"))
+    assert found.gate is not None
+    (line,) = found.gate.lines
+    assert (line.shown, line.passed, line.difference.low) == ("open", False, None)
+    assert "nan" not in line.said.en
+    assert "–" in line.said.zh

@@ -184,6 +184,16 @@ def test_recorded_arms_may_be_known_by_the_question(tmp_path: Path, monkeypatch:
     assert (found.n, found.axis) == (40, "no_errors")
 
 
+def test_a_question_that_is_answered_by_its_id_and_by_its_text_is_refused(tmp_path: Path) -> None:
+    task = write_document_task(tmp_path)
+    dev = prepare(task).examples["dev"]
+    rows = [{"id": e.id, "answer": "x"} for e in dev]
+    rows.append({"id": dev[0].text, "answer": "x"})
+    with pytest.raises(DataError) as caught:
+        diagnose_task(task, arms={"plain": record(tmp_path / "p.jsonl", rows)})
+    assert (caught.value.code, caught.value.problems[0].where) == ("E4205", f"p.jsonl:{len(rows)}")
+
+
 def test_arms_of_a_task_file_are_checked_with_the_rest(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         load_config(write_document_task(tmp_path, arms={"gold": "nowhere.jsonl", "silver": "x"}))
@@ -228,7 +238,7 @@ def test_recordings_alone_with_a_persons_verdicts(tmp_path: Path) -> None:
         ({"plain": labelled("r" * 9), "gold": labelled("r" * 9)}, "E4203"),
         ({"plain": labelled("r" * 20), "gold": labelled("r" * 19)}, "E4204"),
         ({"plain": labelled("r" * 20), "gold": labelled("r" * 21)}, "E4204"),
-        ({"plain": [*labelled("r" * 20), *labelled("w")]}, "E4205"),
+        ({"plain": [*labelled("r" * 20), *labelled("w")]}, "E2652"),
         ({"plain": [{"verdict": "correct"}]}, "E2651"),
     ],
 )

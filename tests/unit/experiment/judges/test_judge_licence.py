@@ -15,10 +15,12 @@ from sklearn.metrics import cohen_kappa_score
 from rung.core.errors import DataError, UsageError
 from rung.core.method import Silent
 from rung.core.model import Request
+from rung.core.task import Example
 from rung.experiment.comparing.compare import compare_files
 from rung.experiment.judges.calibrate import agreement, calibrate, is_licensed, labels_needed, length_bias
+from rung.experiment.judges.dimensions import before_and_after
 from rung.experiment.judges.judging import judge_run, licensed_metrics, withheld
-from rung.experiment.judges.ratings import rater_agreement, read_labels
+from rung.experiment.judges.ratings import Shown, is_rated, rater_agreement, ratings_table, read_labels
 from rung.metrics.judge import Dimension, Judge, Rubric
 from rung.models.fake import FakeModel
 from rung.store.judging import Licence, read_licence, read_table_of, write_licence
@@ -36,6 +38,10 @@ def quoted(request: Request) -> list[str]:
 def log(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
     return path
+
+
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
 def marked(path: Path, n: int = 120, rater: str = "mei", **more: Any) -> Path:
@@ -170,6 +176,20 @@ def test_a_judge_that_talks_garbage_is_counted_by_kind(tmp_path: Path) -> None:
     assert (found.n, found.failed, found.failures, found.licensed) == (0, 120, {"garbage": 120}, False)
 
 
+def test_a_judge_that_agrees_but_often_stays_silent_is_not_said_to_agree_too_little(tmp_path: Path) -> None:
+    def script(request: Request) -> str:
+        return "well" if int(quoted(request)[0][1:-1]) % 5 == 0 else truthful(request)
+
+    found = judge(script)
+    licence = calibrate(found, marked(tmp_path / "labels.jsonl"))
+    (record,) = licence.dimensions
+    assert (record.failed, record.licensed, record.verdict) == (24, False, "silent")
+    reason = withheld(found, "grade", licence, "specific")
+    assert reason is not None
+    assert "24 of 120 items got no usable reply" in reason.en
+    assert "agrees" not in reason.en
+
+
 def test_a_judge_that_likes_length_is_caught(tmp_path: Path) -> None:
     def script(request: Request) -> str:
         return str(min(5, int(truthful(request)) + (quoted(request)[-1].count("word") > 1)))
@@ -285,7 +305,8 @@ def test_without_a_licence_a_judge_is_not_even_asked(tmp_path: Path) -> None:
     run, model = finished(tmp_path), FakeModel(truthful, choices=False)
     table = judge_run(run, Judge(model, RUBRIC), None, before="old", after="new", progress=Silent())
     assert model.calls == []
-    assert all("not licensed: needs 50 labels" in row.withheld and not row.systems for row in table.rows)
+    assert all(row.withheld and "needs 50 labels" in row.withheld.en and not row.systems for row in table.rows)
+    assert all(row.withheld and "需要 50 条人工标注" in row.withheld.zh for row in table.rows)
 
 
 def test_a_licensed_dimension_is_shown_before_and_after_and_an_unlicensed_one_is_not(tmp_path: Path) -> None:
@@ -297,7 +318,8 @@ def test_a_licensed_dimension_is_shown_before_and_after_and_an_unlicensed_one_is
     assert specific.change.low > 0.3
     assert (specific.low, specific.high, specific.pairs) == (1.0, 5.0, 40)
     assert not practical.systems
-    assert "not licensed" in practical.withheld
+    assert practical.withheld is not None
+    assert "not licensed" in practical.withheld.en
     assert read_table_of(run.path) == table
 
 
@@ -309,6 +331,44 @@ def test_marks_are_asked_for_once(tmp_path: Path) -> None:
     assert asked == 80
     again = judge_run(run, Judge(model, RUBRIC), licence, before="old", after="new", progress=Silent())
     assert (sum(map(len, model.calls)), again) == (asked, first)
+
+
+def test_a_mark_that_the_judge_failed_to_give_is_asked_for_again(tmp_path: Path) -> None:
+    run, licence = finished(tmp_path), licensed(judge(truthful), tmp_path)
+    down = FakeModel(lambda request: "out of order", choices=False)
+    table = judge_run(run, Judge(down, RUBRIC), licence, before="old", after="new", progress=Silent())
+    assert table.rows[0].systems[0].failed == 40
+    up = FakeModel(truthful, choices=False)
+    table = judge_run(run, Judge(up, RUBRIC), licence, before="old", after="new", progress=Silent())
+    assert (table.rows[0].systems[0].failed, sum(map(len, up.calls))) == (0, 80)
+
+
+def test_people_s_marks_count_for_the_answers_that_they_were_given_to(tmp_path: Path) -> None:
+    run = finished(tmp_path)
+    systems = before_and_after(run, before="old", after="new")
+    answers = {
+        name: {i: row["answer"] for i, row in enumerate(rows_of(tmp_path / f"{name}.jsonl"))} for name in ("old", "new")
+    }
+    right = [
+        {"id": f"q{i}", "question": f"Q{i}?", "answer": answers[name][i], "system": name, "specific": 4, "rater": "mei"}
+        for name in ("old", "new")
+        for i in range(10)
+    ]
+    other = [row | {"answer": "another run's", "specific": 1, "rater": "ana"} for row in right]
+    labels = read_labels(log(tmp_path / "ratings.jsonl", [*right, *other]), RUBRIC)
+    table = ratings_table(run, labels, RUBRIC, systems)
+    assert [(s.mean.point, s.marked, s.failed) for s in table.rows[0].systems] == [(4.0, 10, 0), (4.0, 10, 0)]
+    assert table.raters == ("mei",)
+
+
+def test_ratings_of_another_run_s_answers_do_not_stand_for_these() -> None:
+    shown = Shown(Example("q", {"question": "Q?"}, ()), ("old", "new"), ("x", "y"))
+    row = shown.row("mei", {"preferred": "a"})
+    turned = {**row, "a": "y", "b": "x", "system_a": "new", "system_b": "old"}
+    assert is_rated(shown, [row], "mei")
+    assert is_rated(shown, [turned], "mei")
+    assert not is_rated(shown, [row | {"a": "an earlier answer"}], "mei")
+    assert not is_rated(shown, [row], "ana")
 
 
 def test_another_judge_has_no_use_for_the_licence(tmp_path: Path) -> None:

@@ -11,10 +11,20 @@ import pytest
 from small_task import scripted, write_task
 
 from rung.cli.models import compare_models
-from rung.core.errors import UsageError
-from rung.experiment.selecting.select import WEIGHTS, _dominates, _scored, check_weights, parse_weights
+from rung.core.errors import InterruptedRun, UsageError
+from rung.core.task import OutputSpec, Task
+from rung.experiment.selecting.answering import run_job
+from rung.experiment.selecting.select import (
+    WEIGHTS,
+    _counted,
+    _dominates,
+    _scored,
+    _summary,
+    check_weights,
+    parse_weights,
+)
 from rung.reporting.select import models_text
-from rung.store.records import Interval
+from rung.store.records import Interval, Pair, Text
 from rung.store.selection import ModelRow, Selection
 
 
@@ -131,3 +141,51 @@ def test_dominated_means_no_better_and_taking_more_beyond_the_tolerance() -> Non
     assert not _dominates(base, row("noise", 0.8, 1.03, 0.98))
     assert not _dominates(base, row("small", 0.7, 2.0, 0.5))
     assert not _dominates(row("worse", 0.7, 0.1, 0.1), base)
+
+
+def test_what_nobody_was_measured_on_does_not_count() -> None:
+    rows = [row("near", 0.9, 1.0, None), row("far", 0.8, 2.0, None)]
+    weights = _counted(WEIGHTS, rows)
+    assert weights["memory"] == 0.0
+    assert sum(weights.values()) == pytest.approx(1.0)
+    assert all(line.score.point is not None for line in _scored(rows, weights))
+
+
+def test_a_model_without_a_score_is_not_said_to_be_beaten() -> None:
+    rows = _scored([row("local", 0.5, 1.0, 1.0), row("endpoint", 0.9, 1.0, None)], WEIGHTS)
+    gap = Pair(candidate="endpoint", other="local", difference=Interval(point=0.4, low=0.2, high=0.6))
+    selection = Selection(
+        task="t",
+        metric="accuracy",
+        questions=50,
+        compared=50,
+        questions_hash="x",
+        currency="USD",
+        weights=WEIGHTS,
+        tolerance=0.05,
+        rows=tuple(rows),
+        pairs=(gap,),
+        best="local",
+        summary=Text(en="", zh=""),
+    )
+    said = _summary(selection)
+    assert "No score for endpoint" in said.en
+    assert "takes less" not in said.en
+    assert "endpoint 没有综合得分" in said.zh
+    alone = _summary(selection.model_copy(update={"rows": tuple(rows[1:]), "best": None, "pairs": ()}))
+    assert "No score for endpoint" in alone.en
+    assert "could be compared" not in alone.en
+
+
+def test_money_that_an_earlier_call_spent_counts_towards_the_limit(tmp_path: Path) -> None:
+    answer = {"answer": {"example": "q0", "text": "", "money": 0.7, "failure": {"kind": "timeout", "message": ""}}}
+    (tmp_path / "answers.jsonl").write_text(
+        json.dumps(answer | {"scores": {}, "spent": {"seconds": 1, "cpu": 1}}) + "\n"
+    )
+    job = {"model": {"kind": "fake", "id": "m"}, "limit": 0.5}
+    task = Task(name="t", instruction="i", inputs=("q",), output=OutputSpec(kind="text"), metrics=("exact_match",))
+    (tmp_path / "job.json").write_text(json.dumps(job | {"task": task.model_dump(mode="json")}))
+    (tmp_path / "questions.jsonl").write_text(json.dumps({"id": "q0", "inputs": {"q": "?"}}) + "\n")
+    with pytest.raises(InterruptedRun) as caught:
+        run_job(tmp_path)
+    assert caught.value.code == "E4003"
