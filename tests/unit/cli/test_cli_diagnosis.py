@@ -70,7 +70,8 @@ def test_a_users_mistakes(call: Call, tmp_path: Path) -> None:
     assert (code, out) == (2, "")
     assert "[E4206]" in err
     assert "hint: models of this task: careful" in err
-    assert call("diagnose", "nowhere.yaml")[0] == 2
+    code, _, err = call("diagnose", "nowhere.yaml")
+    assert (code, "E1201" in err) == (2, True)
 
 
 def test_without_a_language_the_task_s_own_is_spoken(

@@ -8,6 +8,7 @@ from scipy import stats
 
 from rung.stats import bootstrap
 from rung.stats.bootstrap import Draws, bca_interval, percentile_interval, resample
+from rung.stats.paired import compare
 
 
 def mean(totals: np.ndarray, n: np.ndarray) -> np.ndarray:
@@ -144,3 +145,34 @@ def test_intervals_without_spread_or_examples() -> None:
     for found in (percentile_interval(ours), bca_interval(parts, None, mean, ours)):
         assert found.low[0] == found.high[0] == 1
         assert np.isnan(found.low[1:]).all()
+
+
+def test_rows_without_groups_are_worth_themselves() -> None:
+    found = draw(np.random.default_rng(0).random((50, 2)).round()).spread()
+    np.testing.assert_array_equal(found.units, [50, 50])
+    np.testing.assert_array_equal(found.stretch, [1, 1])
+
+
+def test_what_the_rows_of_a_group_are_worth() -> None:
+    """Strangers who share a group are worth nearly all of them, copies of one row no more than their group."""
+    rng = np.random.default_rng(0)
+    strangers, copies = (rng.random(200) < 0.6).astype(float), np.repeat((rng.random(10) < 0.6).astype(float), 20)
+    groups = [str(i // 20) for i in range(200)]
+    found = draw(np.stack([strangers, copies], axis=1), groups).spread()
+    assert 60 < found.units[0] <= 200
+    assert found.units[1] == pytest.approx(10)
+    assert found.stretch == pytest.approx(stats.t.ppf(0.975, 9) / stats.norm.ppf(0.975))
+
+
+@pytest.mark.parametrize("hang_together", [0.0, 0.2])
+def test_intervals_over_few_large_groups_hold_the_truth(hang_together: float) -> None:
+    rng, held, runs = np.random.default_rng(5), 0, 150
+    for _ in range(runs):
+        k = (1 - hang_together) / max(hang_together, 1e-9)
+        rates = [np.full(10, p) if not hang_together else rng.beta(p * k, (1 - p) * k, 10) for p in (0.7, 0.5)]
+        right = np.stack([(rng.random((10, 20)) < rate[:, None]).ravel() for rate in rates], axis=1).astype(float)
+        drawn = resample(right[:, :, None], [str(i // 20) for i in range(200)], mean, rng, draws=400)
+        found = compare(drawn)
+        held += bool(found.lower[0, 1] <= 0.2 <= found.upper[0, 1])
+        assert found.upper[0, 1] - found.lower[0, 1] < 0.9
+    assert held >= 0.89 * runs

@@ -346,14 +346,16 @@ def _test_step(case: Case) -> Text:
         "needed": f"{needed:,}",
         "points": points,
         "have": f"{case.evidence.test:,}",
-        "now": f"{100 * smallest_gap(units, DISAGREE):.0f}" if units else "–",
+        "now": f"{100 * smallest_gap(units, DISAGREE):.0f}",
         "share": percent_text(DISAGREE),
     }
+    values["wide"] = f"{100 * smallest_gap(400, DISAGREE):.0f}"
+    if not units:
+        return teller("assess_step_test_none")(**values)
     if case.evidence.test >= needed:
         return teller("assess_step_test_enough")(**values)
     if needed > MOST_TEST:
-        wide = smallest_gap(400, DISAGREE)
-        return teller("assess_step_test_wide")(wide=f"{100 * wide:.0f}", **values)
+        return teller("assess_step_test_wide")(**values)
     return teller("assess_step_test")(**values)
 
 

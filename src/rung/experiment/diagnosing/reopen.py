@@ -26,7 +26,8 @@ def reopen(source: Path, runs: Path | None = None) -> Reopened:
     A task file is looked for two folders above the run, where `runs/` lies by default, and where the run's command
     names it. Raises UsageError E4201 where none there makes this run, and what `prepare` and `RunFolder.existing` raise.
     """
-    if source.is_file():
+    if source.is_file() or source.suffix in {".yaml", ".yml"}:
+        # A task file that is not there is no run that is not there.
         prepared = prepare(source)
         return Reopened(prepared, run_folder(prepared, runs))
     run = RunFolder.existing(source)

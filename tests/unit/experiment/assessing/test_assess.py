@@ -137,6 +137,7 @@ def test_tiny_data_are_assessed_and_nothing_is_claimed_of_them(tmp_path: Path) -
     complete(study)
     assert fact(study, "floor") is None
     assert "too few to hold a test apart" in study.summary.en
+    assert any("there is none yet" in step.en for step in study.plan)
     assert all(rung.advice == "no" for rung in study.rungs if rung.method not in {"baseline"})
 
 
