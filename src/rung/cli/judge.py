@@ -11,9 +11,9 @@ from rung.cli import commands
 from rung.cli.options import AsJson, JudgeFile, LicenceFile, OwnLang, RunPath, TaskLang
 from rung.cli.spoken import asked_language, own_language, say, spoken
 from rung.core.errors import Problem, TargetNotMet
-from rung.core.method import Progress, Silent
 
 if TYPE_CHECKING:
+    from rung.core.method import Progress
     from rung.core.task import Language
     from rung.store.judging import DimensionTable, Licence
     from rung.store.records import Interval
@@ -61,6 +61,7 @@ def judge_run(
 
     `licence`: `judge.json` in the working folder when absent. What is not licensed is not marked, and the table says why.
     """
+    from rung.core.method import Silent
     from rung.experiment.judges import judging
     from rung.store.judging import find_licence
     from rung.store.runs import RunFolder
