@@ -96,7 +96,7 @@ def prepare(task_file: Path) -> Prepared:
     if problems:
         unique = {(problem.code, problem.where): problem for problem in problems}
         raise UsageError(problems[0].code, problems=list(unique.values()))
-    spec = _read_spec(config)
+    spec = read_spec(config)
     label = config.output.kind == "label"
     split_spec = SplitSpec(config.data.dev_share, config.data.test_share, by_label=label)
     if config.data.examples:
@@ -124,7 +124,8 @@ def prepare(task_file: Path) -> Prepared:
     return Prepared(config, to_task(config, labels), splits, parts, documents, reads, duplicates, removed)
 
 
-def _read_spec(config: Config) -> ReadSpec:
+def read_spec(config: Config) -> ReadSpec:
+    """How the example files of a task are read."""
     data, output = config.data, config.output
     return ReadSpec(
         inputs=config.inputs,

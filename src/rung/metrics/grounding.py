@@ -8,6 +8,7 @@ answer was given: an answer that was given none has found nothing, and scores 0.
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Iterable
 
 from rung.core.evaluation import Answer
@@ -36,9 +37,9 @@ class GroundingMetric(MeanMetric):
     def judge(self, example: Example, answer: Answer) -> float | None:
         return self.judge_against(frozenset(example.documents), answer) if example.documents else None
 
+    @abstractmethod
     def judge_against(self, right: frozenset[str], answer: Answer) -> float | None:
         """The number, given the ids of the right documents; None where the answer cannot be judged."""
-        raise NotImplementedError
 
 
 class RetrievalRecall(GroundingMetric):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,7 +65,7 @@ class Accuracy(MeanMetric):
         return float(normalise_label(answer.text) in {normalise_label(reference) for reference in example.references})
 
 
-class MacroMetric:
+class MacroMetric(ABC):
     """A ratio of the counts tp, fp and fn of every label, averaged over labels with equal weight. A subclass has a name
     and `divisor`; the rest is here. Raises DataError E2503 for a task without labels."""
 
@@ -78,9 +79,9 @@ class MacroMetric:
         self._labels = LabelSet(task.output.labels)
         self.parts = tuple(f"{count}:{label}" for count in ("tp", "fp", "fn") for label in self._labels.labels)
 
+    @abstractmethod
     def divisor(self, tp: Floats, fp: Floats, fn: Floats) -> Floats:
         """What true positives are divided by, in the shape of the counts."""
-        raise NotImplementedError
 
     def score(self, examples: Sequence[Example], answers: Sequence[Answer]) -> list[Score]:
         """An answer that is no label misses its own label, and is a false alarm for none."""

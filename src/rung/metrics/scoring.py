@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
@@ -16,7 +17,7 @@ Floats = NDArray[np.float64]
 REFERENCES = frozenset({"references"})
 
 
-class MeanMetric:
+class MeanMetric(ABC):
     """A metric that is the mean of one number an answer. A subclass has a name and `judge`; the rest is here."""
 
     name: str
@@ -27,9 +28,9 @@ class MeanMetric:
     def __init__(self, *, task: Task) -> None:
         self.task = task
 
+    @abstractmethod
     def judge(self, example: Example, answer: Answer) -> float | None:
         """The number, for an answer that is no failure; None where it cannot be judged."""
-        raise NotImplementedError
 
     def score(self, examples: Sequence[Example], answers: Sequence[Answer]) -> list[Score]:
         return score_each(examples, answers, self._judge, references="references" in self.needs)

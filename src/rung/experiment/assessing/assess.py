@@ -16,18 +16,17 @@ from rung.config import Config, load_config, to_task
 from rung.config.questionnaire import Questionnaire
 from rung.config.schema import ModelConfig
 from rung.core.errors import BackendError, DataError, Problem, RungError, UsageError
-from rung.core.model import Capabilities, Completion, Model, ModelRef, Request
+from rung.core.model import Capabilities, Completion, Failure, Model, ModelRef, Request
 from rung.core.registry import parts
 from rung.core.task import Document, Example, FitData, Task
 from rung.data.documents import read_documents
-from rung.data.fields import ReadSpec
 from rung.data.read import read_examples, read_files
 from rung.experiment.assessing.advice import ADVICE, Case, advise, conflicts_of, facts_of, missing_of, pilot, summary_of
 from rung.experiment.assessing.evidence import PASSAGE_WORDS, Evidence, gather
 from rung.experiment.costs import LOAD, MONTH_SECONDS, Demand, Priced, Prices, Upkeep, cost_record, prices_of
 from rung.experiment.plan import is_trained, method_named, needs_model, open_model
 from rung.experiment.sentences import plain, teller
-from rung.experiment.setup import Prepared, prepare
+from rung.experiment.setup import Prepared, prepare, read_spec
 from rung.experiment.wording import method_name
 from rung.methods.estimate import seconds_per_question
 from rung.store.assessment import Assessment, Rung
@@ -139,18 +138,7 @@ def _unsplit(task_file: Path) -> Material:
     """Too few rows for three splits: all of them are looked at, and there is no test to keep closed."""
     config = load_config(task_file)
     data, output = config.data, config.output
-    spec = ReadSpec(
-        inputs=config.inputs,
-        answer=output.column,
-        kind=output.kind,
-        labels=output.labels if output.kind == "label" else (),
-        json_schema=output.json_schema,
-        id=data.id,
-        group=data.group,
-        document=data.document,
-        encoding=data.encoding,
-        max_bad_ratio=data.max_bad_ratio,
-    )
+    spec = read_spec(config)
     if data.examples:
         rows = read_examples(config.path(data.examples), spec).examples
     else:
@@ -182,14 +170,14 @@ def _prices(config: Config, said: Questionnaire) -> Prices:
 
 
 class _Unasked:
-    """Stands in for a model where only its estimate is wanted: nothing is loaded, and one question counts as one second."""
+    """Stands in for a model where only its estimate is wanted: nothing is loaded, and every question fails."""
 
     def __init__(self, ref: ModelRef) -> None:
         self.ref = ref
         self.capabilities = Capabilities()
 
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
-        raise NotImplementedError("an estimate asks nothing")
+        return [Completion(failure=Failure("error", "not opened"), finish="error") for _ in requests]
 
 
 def _rungs(found: Material, places: Sequence[Place], case: Case, prices: Prices, *, measure: bool) -> list[Rung]:
