@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import shutil
 from pathlib import Path
 
 import pytest
+from small_desk import small_project
 
 import rung
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TASK = """
 name: small
 instruction: You answer tenants' questions for the advice desk of Harrow Vale.
@@ -25,20 +23,7 @@ methods: [prompt]
 
 @pytest.mark.slow
 def test_a_run_is_diagnosed_and_its_winner_asked_again(tmp_path: Path) -> None:
-    source = EXAMPLES / "tenants-desk"
-    (tmp_path / "documents").mkdir()
-    notes = sorted((source / "documents").glob("*.md"))[::6]
-    for note in notes:
-        shutil.copy(note, tmp_path / "documents")
-    names = {note.name for note in notes}
-    with (source / "questions.csv").open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["document"] in names]
-    with (tmp_path / "questions.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-    (tmp_path / "task.yaml").write_text(TASK, "utf-8")
-    run = rung.run(tmp_path / "task.yaml")
+    run = rung.run(small_project(tmp_path, TASK, documents=6))
     found = rung.diagnose(run.path, questions=12)
     assert {arm.name: arm.source for arm in found.arms} == {
         "plain": "asked",

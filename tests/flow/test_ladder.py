@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,12 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
+from small_desk import small_project
 
 from rung.cli import commands
 from rung.core.errors import InterruptedRun
 from rung.store.runs import RunFolder
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TASK = """
 name: small
 instruction: You answer tenants' questions for the advice desk of Harrow Vale.
@@ -41,25 +39,6 @@ methods: [baseline, few_shot, few_shot+fine_tune]
 settings:
   few_shot+fine_tune: {max_steps: 2, evaluations: 1, k: 2}
 """
-
-
-def small_project(folder: Path, task: str, documents: int = 3) -> Path:
-    """A corner of the tenants' desk: a few notes and the questions they answer."""
-    source = EXAMPLES / "tenants-desk"
-    notes = sorted((source / "documents").glob("*.md"))[:: 33 // documents][:documents]
-    (folder / "documents").mkdir(parents=True)
-    for note in notes:
-        shutil.copy(note, folder / "documents")
-    names = {note.name for note in notes}
-    with (source / "questions.csv").open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["document"] in names]
-    with (folder / "questions.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-    path = folder / "task.yaml"
-    path.write_text(task, "utf-8")
-    return path
 
 
 @pytest.fixture(scope="module")
