@@ -139,9 +139,9 @@ def test_a_run_killed_in_training_goes_on_and_finishes(tmp_path: Path) -> None:
 
 
 def test_a_second_process_on_the_same_run_is_refused(finished: RunFolder) -> None:
-    from rung.store.atomic import run_lock
+    from rung.core.lock import folder_lock
 
-    with run_lock(finished.path), pytest.raises(InterruptedRun) as refused:
+    with folder_lock(finished.path), pytest.raises(InterruptedRun) as refused:
         commands.run(finished.path.parents[1] / "task.yaml")
     assert refused.value.code == "E4002"
     assert str(os.getpid()) in str(refused.value)

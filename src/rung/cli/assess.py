@@ -50,8 +50,8 @@ def assess(
 def _proposed(examples: Path, documents: Path | None, folder: Path) -> Path:
     """The task.yaml that `rung init` would write, in a folder of its own."""
     from rung.config import propose_config
+    from rung.core.durable import write_text
     from rung.data.table import read_table
-    from rung.store.atomic import write_text
 
     if not examples.is_file():
         raise UsageError("E1305", path=examples)
@@ -65,7 +65,7 @@ def _proposed(examples: Path, documents: Path | None, folder: Path) -> Path:
 def init_assess(folder: Path = Path(), *, force: bool = False) -> Path:
     """Write an empty questionnaire with a comment on every line, in both languages. Raises UsageError E1306 where it is there."""
     from rung.config.questionnaire import FILE, blank_questionnaire
-    from rung.store.atomic import write_text
+    from rung.core.durable import write_text
 
     path = folder / FILE
     if path.exists() and not force:
@@ -79,9 +79,9 @@ def write_assessment(assessment: Assessment, out: Path, language: Language) -> l
 
     Raises UsageError E4412 for another ending.
     """
+    from rung.core.durable import write_json, write_text
     from rung.reporting.assess import assessment_markdown, assessment_page
     from rung.reporting.page import in_both
-    from rung.store.atomic import write_json, write_text
 
     if out.suffix not in FORMATS:
         raise UsageError("E4412", value=out.suffix or out.name)

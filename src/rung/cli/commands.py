@@ -46,8 +46,8 @@ def init(examples: Path, *, documents: Path | None = None, out: Path | None = No
     Raises UsageError E1305 for a missing file, E1306 where a task.yaml is there already.
     """
     from rung.config import propose_config
+    from rung.core.durable import write_text
     from rung.data.table import read_table
-    from rung.store.atomic import write_text
 
     out = out or examples.parent / TASK_FILE
     if not examples.is_file():
@@ -208,9 +208,9 @@ def compare(
     `gate`: whether the systems hold against a baseline, kept in `comparison.json`. `judge`: its licensed dimensions stand
     beside the metrics. `out`: a folder that gets copies of the report and of `comparison.json`.
     """
+    from rung.core.durable import write_text
     from rung.experiment.comparing.compare import compare_files
     from rung.experiment.judges.judging import licensed_metrics, open_judge
-    from rung.store.atomic import write_text
     from rung.store.comparison import add_notes
     from rung.store.judging import find_licence
 

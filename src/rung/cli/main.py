@@ -13,6 +13,7 @@ import typer
 from rung.cli import commands, judge
 from rung.cli.assess import assess_command
 from rung.cli.compare import compare
+from rung.cli.data.app import app as data_app
 from rung.cli.diagnosis import diagnose_command, stability_command
 from rung.cli.models import models
 from rung.cli.options import AsJson, RunPath, RunsFolder, TaskFile, TaskLang
@@ -179,6 +180,7 @@ app.command()(compare)
 app.add_typer(judge.app, name="judge")
 app.command("rate")(rate_command)
 app.add_typer(models, name="models")
+app.add_typer(data_app, name="data")
 app.command("assess")(assess_command)
 
 

@@ -67,8 +67,8 @@ def rate(items: Sequence[Shown], session: Session, *, rubric: Rubric | None = No
 
     Stopped at any moment, the same call goes on: a line is on disk before the next question is shown.
     """
+    from rung.core.append_log import AppendLog, read_log
     from rung.experiment.judges.ratings import is_rated
-    from rung.store.atomic import AppendLog, read_log
 
     rows = read_log(session.path)
     left = [item for item in items if not is_rated(item, rows, session.rater)]

@@ -52,6 +52,16 @@ def write_whole(path: Path, data: bytes) -> None:
         sync(path.parent)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file: a reader sees the old one or the new one, never a part. Raises WriteError E5001, E5002."""
+    write_whole(path, text.encode("utf-8", "surrogatepass"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """The same for a JSON value; what JSON does not know is written as its text."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
+
+
 def sync(path: Path) -> None:
     """Put a file's bytes, or the names in a folder, on disk."""
     handle = os.open(path, os.O_RDONLY)

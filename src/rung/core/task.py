@@ -91,6 +91,16 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """Where a page, a sheet or a slide begins in a document's text."""
+
+    start: int
+    """Characters from the beginning of the text."""
+    label: str
+    """What a reader calls it: 'p. 3', 'Sheet1', 'slide 2'."""
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """One file of the team's documents, as text."""
 
@@ -98,6 +108,13 @@ class Document:
     title: str
     text: str
     meta: Mapping[str, str] = field(default_factory=dict)
+    marks: tuple[Mark, ...] = ()
+    """In the order of the text; empty for a file that has no pages."""
+
+    def place(self, start: int) -> str:
+        """The page, sheet or slide that holds a character; '' where the file has none."""
+        before = [mark.label for mark in self.marks if mark.start <= start]
+        return before[-1] if before else ""
 
 
 @dataclass(frozen=True, slots=True)

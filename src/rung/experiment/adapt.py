@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
+from rung.core.durable import write_json
 from rung.core.errors import BackendError, DataError, RungError, UsageError, WriteError
 from rung.core.method import Budget, Progress
 from rung.experiment.headroom import look_for_headroom, no_headroom
@@ -15,7 +16,6 @@ from rung.experiment.journal import FileJournal
 from rung.experiment.meter import Stopwatch
 from rung.experiment.plan import fit_data, is_trained, method_named
 from rung.experiment.session import Session
-from rung.store.atomic import write_json
 from rung.store.records import Cell, Outcome, Spend, Stated
 from rung.store.runs import RunFolder
 

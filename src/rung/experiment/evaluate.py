@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from rung.core.answer import Opened, answer_many, answer_stream
+from rung.core.append_log import AppendLog, read_log
 from rung.core.evaluation import (
     Answer,
     Evaluation,
@@ -26,7 +27,6 @@ from rung.core.method import Progress, Silent
 from rung.core.task import Example, Split
 from rung.experiment.meter import PeakMemory, Stopwatch
 from rung.stats.bootstrap import guarded_interval, resample
-from rung.store.atomic import AppendLog, read_log
 from rung.store.records import Opening
 from rung.store.runs import RunFolder, row_from, row_record
 

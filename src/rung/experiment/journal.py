@@ -7,9 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from rung.core.append_log import AppendLog, read_log
+from rung.core.durable import write_json
 from rung.core.hashing import hash_json
 from rung.core.method import Trial
-from rung.store.atomic import AppendLog, read_log, write_json
 from rung.store.records import TrialRecord
 
 

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Literal
 
 from rung.core.answer import Opened, open_candidate
+from rung.core.durable import write_text
 from rung.core.errors import InterruptedRun, UsageError
 from rung.core.evaluation import Evaluation
 from rung.core.hashing import hash_json
+from rung.core.lock import folder_lock
 from rung.core.method import Progress
 from rung.core.registry import create
 from rung.core.task import Example, Split, SplitName
@@ -30,7 +32,6 @@ from rung.experiment.session import Session, Unwatched, Watcher
 from rung.experiment.setup import Prepared, prepare
 from rung.methods.slots import encoder_named, seeded_sample
 from rung.models.cache import paid
-from rung.store.atomic import run_lock, write_text
 from rung.store.records import Cell, Decision, Outcome, Plan
 from rung.store.runs import RunFolder
 
@@ -66,7 +67,7 @@ def run_task(
     """
     prepared = limits.applied(prepare(task_file))
     run = run_folder(prepared, runs, run_id)
-    with run_lock(run.path), PeakMemory().watching() as memory:
+    with folder_lock(run.path), PeakMemory().watching() as memory:
         _check_same(run, prepared)
         session = _start(task_file, prepared, run, memory, watcher or Unwatched(), compare_all, limits)
         try:

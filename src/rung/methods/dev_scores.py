@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from rung.core.answer import Opened, answer_many
+from rung.core.append_log import AppendLog, read_log
 from rung.core.evaluation import Metric, Score, parts_matrix
 from rung.core.method import Budget, Trial
 from rung.core.model import Model
@@ -16,7 +17,6 @@ from rung.core.task import Example, FitData
 from rung.methods.race import Spent
 from rung.methods.tuning import Setting, metric_of, open_for, totalled
 from rung.stats.intervals import Floats
-from rung.store.atomic import AppendLog, read_log
 
 FILE = "scores.jsonl"
 """In the method's own folder: {candidate, example, status, value, parts, seconds}, a line for every question asked."""

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from rung.core.durable import write_json
 from rung.core.errors import UsageError
 from rung.core.hashing import seed_from
 from rung.core.method import Budget
@@ -13,7 +14,6 @@ from rung.core.model import Message, Model, ModelRef, Request
 from rung.core.registry import find
 from rung.core.task import FitData
 from rung.methods.slots import seeded_sample, sentences
-from rung.store.atomic import write_json
 from rung.text.steps import ANSWER_NAMES, strip_marks
 
 FILE = "written.json"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rung.core.durable import write_json, write_text
 from rung.core.task import Language
 from rung.reporting.aggregate import aggregate
 from rung.reporting.charts import draw
@@ -13,7 +14,6 @@ from rung.reporting.numbers import Numbers
 from rung.reporting.page import render_page
 from rung.reporting.reading import read_run
 from rung.reporting.words import Words
-from rung.store.atomic import write_json, write_text
 from rung.store.runs import RunFolder
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rung.core.durable import write_text
 from rung.core.errors import Problem
 from rung.core.task import Language
 from rung.reporting.axes import cost_axis, round_ticks
@@ -19,7 +20,6 @@ from rung.reporting.placing import Box, Dot, place_labels, text_width
 from rung.reporting.svg import TOKENS, to_svg
 from rung.reporting.tables import align
 from rung.reporting.words import Words
-from rung.store.atomic import write_text
 from rung.store.records import Pair
 from rung.store.selection import ModelRow, Selection
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from rung.core.durable import write_json
 from rung.core.task import Frozen
-from rung.store.atomic import write_json
 from rung.store.records import Interval, Text
 from rung.store.runs import reading
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from rung.core.durable import write_json
 from rung.core.errors import UsageError
 from rung.core.task import Frozen
-from rung.store.atomic import write_json
 from rung.store.records import Interval, Text
 from rung.store.runs import reading
 

@@ -17,12 +17,13 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
+from rung.core.append_log import read_log
 from rung.core.candidate import Candidate
+from rung.core.durable import write_json, write_text
 from rung.core.errors import DataError, UsageError
 from rung.core.evaluation import Answer, Evaluation, EvaluationHeader, Resources, Row, Score, Summary
 from rung.core.model import Failure
 from rung.core.task import Example, Frozen
-from rung.store.atomic import read_log, write_json, write_text
 from rung.store.costs import Costs
 from rung.store.diagnosis import Diagnosis, Stability
 from rung.store.records import Cell, Decision, Opening, Outcome, Plan

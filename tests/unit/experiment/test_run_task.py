@@ -17,6 +17,7 @@ from letters import LETTERS, register_letters
 from small_task import LABELS, QUESTIONS, Asked, count_asked, scripted, write_task
 
 from rung.core.errors import BackendError, InterruptedRun, UsageError
+from rung.core.lock import folder_lock
 from rung.core.method import Progress, Silent
 from rung.core.model import ModelRef
 from rung.experiment.journal import FileJournal
@@ -25,7 +26,6 @@ from rung.experiment.run import run_task
 from rung.models.cache import paid as money_of
 from rung.models.fake import FakeModel
 from rung.reporting.text import show_json
-from rung.store.atomic import run_lock
 from rung.store.records import Cell, Decision, Outcome, Plan
 from rung.store.runs import RunFolder
 
@@ -437,7 +437,7 @@ def test_a_limit_that_is_no_amount_is_refused(limit: dict[str, float]) -> None:
 
 def test_a_run_that_is_in_use_is_refused(tmp_path: Path, asked: Asked) -> None:
     task = write_task(tmp_path)
-    with run_lock(tmp_path / "runs" / "mine"), pytest.raises(InterruptedRun) as caught:
+    with folder_lock(tmp_path / "runs" / "mine"), pytest.raises(InterruptedRun) as caught:
         run_task(task, run_id="mine")
     assert caught.value.code == "E4002"
     assert asked.batches == []

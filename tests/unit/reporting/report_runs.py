@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from rung.core.append_log import AppendLog
 from rung.core.candidate import AdapterSlot, Candidate, OutputSlot, PromptSlot, Recipe, RetrieverSlot, ShotsSlot
 from rung.core.evaluation import Answer, Evaluation, EvaluationHeader, Resources, Row, Score, Summary
 from rung.core.hashing import seed_from
 from rung.core.model import Failure, ModelRef
 from rung.core.task import OutputSpec, Task
-from rung.store.atomic import AppendLog
 from rung.store.records import (
     Cell,
     Check,

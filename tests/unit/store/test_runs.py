@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from rung.core.candidate import Candidate, OutputSlot, PromptSlot
+from rung.core.durable import write_json
 from rung.core.errors import DataError, UsageError
 from rung.core.evaluation import Answer, Evaluation, EvaluationHeader, Resources, Row, Score, Summary
 from rung.core.model import Failure, ModelRef
-from rung.store.atomic import write_json
 from rung.store.records import Cell, Outcome, Plan, Spend, TrialRecord
 from rung.store.runs import RunFolder
 

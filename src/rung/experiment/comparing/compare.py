@@ -18,9 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.core.candidate import Candidate, OutputSlot, PromptSlot
+from rung.core.durable import write_json
 from rung.core.errors import DataError, Problem, UsageError
 from rung.core.evaluation import Answer, Evaluation, EvaluationHeader, Metric, Resources, Row, Score
 from rung.core.hashing import hash_json
+from rung.core.lock import folder_lock
 from rung.core.model import ModelRef, WeightsRef
 from rung.core.registry import create
 from rung.core.task import Example, Language, OutputSpec, Split, Task
@@ -42,7 +44,6 @@ from rung.experiment.decide import Contender, Protocol, decide, price
 from rung.experiment.evaluate import summarise
 from rung.metrics.judge import place
 from rung.metrics.scoring import mean_of_only_part, scored
-from rung.store.atomic import run_lock, write_json
 from rung.store.comparison import Comparison, PairTest, write_comparison
 from rung.store.records import Cell, Decision, Outcome, Plan, Text
 from rung.store.runs import RunFolder
@@ -115,7 +116,7 @@ def compare_files(
     asked = [task.hash, asdict(columns), asdict(gate) if gate else None]
     stamp = hash_json([[recording.sha256 for recording in recordings], asked], 8)
     run = RunFolder(runs / f"compare-{stamp}")
-    with run_lock(run.path):
+    with folder_lock(run.path):
         _write(run, recordings, examples, task, deciding, evaluations, gate)
     return run
 

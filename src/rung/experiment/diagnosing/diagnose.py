@@ -11,6 +11,7 @@ from rung.core.candidate import Candidate
 from rung.core.errors import DataError, InterruptedRun, UsageError
 from rung.core.evaluation import Answer, Metric
 from rung.core.hashing import hash_json
+from rung.core.lock import folder_lock
 from rung.core.method import Progress, Silent
 from rung.core.model import Model
 from rung.core.registry import create
@@ -36,7 +37,6 @@ from rung.experiment.plan import Bench, fit_data, open_bench
 from rung.experiment.setup import Prepared
 from rung.methods.slots import new_candidate, prompt_slot, seeded_sample
 from rung.models.openai_request import rough_tokens
-from rung.store.atomic import run_lock
 from rung.store.diagnosis import Diagnosis, RetrievalFailures
 from rung.store.records import Outcome
 from rung.store.runs import RunFolder
@@ -64,7 +64,7 @@ def diagnose_task(
     prepared, run = found.prepared, found.run
     recorded = arms or {name: prepared.config.path(path) for name, path in prepared.config.arms.named.items()}
     metric: Metric = create("metric", prepared.task.metric, task=prepared.task)
-    with run_lock(run.path):
+    with folder_lock(run.path):
         if recorded:
             dev = prepared.examples["dev"]
             seed = prepared.config.data.seed

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from rung.core.answer import Opened, answer_stream
+from rung.core.append_log import AppendLog, read_log
 from rung.core.evaluation import Answer, Row
 from rung.core.method import Progress
 from rung.core.model import Completion, Model, Request
 from rung.core.task import Example
-from rung.store.atomic import AppendLog, read_log
 from rung.store.runs import row_from, row_record
 
 _CHUNK = 32

@@ -13,6 +13,7 @@ from rung.core.answer import Opened, open_candidate
 from rung.core.errors import DataError, InterruptedRun, UsageError
 from rung.core.evaluation import Answer, Metric
 from rung.core.hashing import hash_file, seed_from
+from rung.core.lock import folder_lock
 from rung.core.method import Progress, Silent
 from rung.core.model import Model
 from rung.core.registry import create, find
@@ -27,7 +28,6 @@ from rung.methods.slots import seeded_sample
 from rung.models.cache import CachedModel
 from rung.stats.bootstrap import guarded_interval, resample
 from rung.stats.intervals import wilson
-from rung.store.atomic import run_lock
 from rung.store.diagnosis import Changed, Kind, KindStability, Stability
 from rung.store.records import Interval, Spend
 from rung.store.runs import RunFolder, reading
@@ -76,7 +76,7 @@ def measure_run(
     sample = seeded_sample(run.read_examples("dev"), effort.questions, seed, "stability")
     if not sample:
         raise DataError("E4208", run=run.path)
-    with run_lock(run.path):
+    with folder_lock(run.path):
         purse = Purse(((record.get("config") or {}).get("budget") or {}).get("max_cost"))
         backend: Model = find("model", chosen.model.kind).open(
             chosen.model, adapter=chosen.adapter, folder=run.candidate_folder(name)

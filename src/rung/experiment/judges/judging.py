@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rung.config.judge import JudgeSpec, load_judge
+from rung.core.append_log import AppendLog, read_log
 from rung.core.errors import UsageError
 from rung.core.evaluation import Answer, Metric
 from rung.core.method import Progress
@@ -29,7 +30,6 @@ from rung.metrics.judge import (
 )
 from rung.models.cache import CachedModel
 from rung.models.embedded import cache_folder
-from rung.store.atomic import AppendLog, read_log
 from rung.store.judging import MAX_FAILURES, DimensionTable, Licence, write_table
 from rung.store.records import Text
 from rung.store.runs import RunFolder, reading

@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from rung.core.answer import answer_many, open_candidate
+from rung.core.append_log import AppendLog, read_log
 from rung.core.candidate import Candidate
+from rung.core.durable import write_json, write_text
 from rung.core.errors import BackendError, InterruptedRun, RungError
 from rung.core.evaluation import Answer, Row
 from rung.core.method import Progress
@@ -29,7 +31,6 @@ from rung.core.task import Example, Task
 from rung.experiment.meter import PeakMemory, Stopwatch
 from rung.experiment.purse import PaidModel, Purse
 from rung.methods.slots import output_slot, prompt_slot
-from rung.store.atomic import AppendLog, read_log, write_json, write_text
 from rung.store.records import Stated
 from rung.store.runs import row_from, row_record
 

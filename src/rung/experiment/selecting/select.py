@@ -14,9 +14,11 @@ from pydantic import ValidationError
 from rung.config.check import find_mistakes
 from rung.config.load import to_model_ref
 from rung.config.schema import Config, ModelConfig
+from rung.core.durable import write_json
 from rung.core.errors import BackendError, DataError, Problem, UsageError
 from rung.core.evaluation import Metric, Score, parts_matrix
 from rung.core.hashing import hash_json, seed_from
+from rung.core.lock import folder_lock
 from rung.core.method import Progress, Silent
 from rung.core.model import ModelRef
 from rung.core.registry import create
@@ -29,7 +31,6 @@ from rung.experiment.setup import Prepared, prepare
 from rung.methods.slots import seeded_sample
 from rung.stats.bootstrap import Draws, resample
 from rung.stats.paired import PairwiseBounds, compare
-from rung.store.atomic import run_lock, write_json
 from rung.store.records import Interval, Pair, Spend, Stated, Text
 from rung.store.selection import ModelRow, Selection
 
@@ -90,7 +91,7 @@ def compare_models(
     folder = (runs or prepared.config.folder / "runs") / f"{name}-models-{stamp}"
     found: list[Answered | Stated] = []
     left = prepared.config.budget.max_cost
-    with run_lock(folder):
+    with folder_lock(folder):
         for entrant in entrants:
             progress = started(entrant.name) if started else Silent()
             place = folder / "answers" / entrant.key(stamp)

@@ -14,14 +14,16 @@ from pathlib import Path
 
 import pytest
 
+from rung.core.append_log import AppendLog, read_log
+from rung.core.durable import write_json, write_text
 from rung.core.errors import InterruptedRun, WriteError
-from rung.store.atomic import AppendLog, read_log, run_lock, write_json, write_text
+from rung.core.lock import folder_lock
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from rung.store.atomic import run_lock
-with run_lock(Path(sys.argv[1])):
+from rung.core.lock import folder_lock
+with folder_lock(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -90,7 +92,7 @@ def test_a_file_in_the_place_of_a_folder_is_a_write_error(tmp_path: Path) -> Non
     (tmp_path / "runs").write_text("not a folder")
     with pytest.raises(WriteError):
         write_text(tmp_path / "runs" / "x.json", "{}")
-    with pytest.raises(WriteError), run_lock(tmp_path / "runs" / "one"):
+    with pytest.raises(WriteError), folder_lock(tmp_path / "runs" / "one"):
         pass
 
 
@@ -182,23 +184,23 @@ def test_a_second_process_is_refused_and_told_who_holds_the_run_until_the_holder
     tmp_path: Path, holder: subprocess.Popen[str]
 ) -> None:
     for _ in range(2):
-        with pytest.raises(InterruptedRun) as caught, run_lock(tmp_path):
+        with pytest.raises(InterruptedRun) as caught, folder_lock(tmp_path):
             pytest.fail("two processes held one run")
         assert caught.value.code == "E4002"
         assert f"process {holder.pid} on " in str(caught.value)
         assert caught.value.exit_code == 5
     holder.kill()
     holder.wait()
-    with run_lock(tmp_path):
+    with folder_lock(tmp_path):
         said = (tmp_path / ".lock").read_text()
     assert said.startswith(f"process {os.getpid()} on ")
     assert str(holder.pid) not in said
 
 
 def test_the_lock_is_free_after_use_and_after_an_error(tmp_path: Path) -> None:
-    with pytest.raises(KeyError), run_lock(tmp_path):
+    with pytest.raises(KeyError), folder_lock(tmp_path):
         raise KeyError
-    with run_lock(tmp_path), pytest.raises(InterruptedRun), run_lock(tmp_path):
+    with folder_lock(tmp_path), pytest.raises(InterruptedRun), folder_lock(tmp_path):
         pass
-    with run_lock(tmp_path):
+    with folder_lock(tmp_path):
         pass

@@ -1,29 +1,15 @@
-"""What a run folder is written with: whole files of text and JSON; append logs whose torn tail is set aside; a run lock."""
+"""Append logs: JSONL that grows line by line, survives a kill at any moment, and sets a torn tail aside."""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import socket
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
 
-from rung.core.durable import write_whole, writing
-from rung.core.errors import DataError, InterruptedRun
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a whole file: a reader sees the old one or the new one, never a part. Raises WriteError E5001, E5002."""
-    write_whole(path, text.encode("utf-8", "surrogatepass"))
-
-
-def write_json(path: Path, value: Any) -> None:
-    """The same for a JSON value; what JSON does not know is written as its text."""
-    write_text(path, json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
+from rung.core.durable import writing
+from rung.core.errors import DataError
 
 
 class AppendLog:
@@ -74,25 +60,3 @@ def read_log(path: Path) -> list[Any]:
         return [json.loads(line) for line in text.split("\n") if line]
     except ValueError as error:
         raise DataError("E2901", path=path, reason=error) from error
-
-
-@contextmanager
-def run_lock(folder: Path) -> Iterator[None]:
-    """Hold a run for this process. A second process gets InterruptedRun E4002, which names the holder.
-
-    The operating system drops the lock when its holder dies, so a lock is never stale.
-    """
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("a+", encoding="utf-8")
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            file.seek(0)
-            raise InterruptedRun("E4002", run=folder, holder=file.read().strip() or "another process") from error
-        file.truncate(0)
-        since = time.strftime("%Y-%m-%d %H:%M:%S %Z")
-        file.write(f"process {os.getpid()} on {socket.gethostname()} since {since}")
-        file.flush()
-        yield
