@@ -1,0 +1,1 @@
+"""Data sets that keep every version: content-addressed rows, what was done to them, and a datasheet."""
