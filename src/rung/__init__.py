@@ -24,6 +24,7 @@ _WHERE = {
     "diagnose_recordings": "rung.experiment.diagnosing.recorded_arms",
     "assess": "rung.cli.assess",
     "compare_models": "rung.cli.models",
+    **dict.fromkeys(("data_card", "data_diff", "data_log"), "rung.cli.data.versions"),
 }
 __all__ = [
     "Candidate",
@@ -37,6 +38,9 @@ __all__ = [
     "check",
     "compare",
     "compare_models",
+    "data_card",
+    "data_diff",
+    "data_log",
     "diagnose",
     "diagnose_recordings",
     "doctor",
@@ -53,6 +57,7 @@ __all__ = [
 if TYPE_CHECKING:
     from rung.cli.assess import assess
     from rung.cli.commands import ask, check, compare, doctor, init, list_parts, plan, report, run, show
+    from rung.cli.data.versions import data_card, data_diff, data_log
     from rung.cli.diagnosis import diagnose, stability
     from rung.cli.judge import calibrate_judge, judge_run
     from rung.cli.models import compare_models

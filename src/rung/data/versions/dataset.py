@@ -102,7 +102,7 @@ class DataSet:
         """Keep rows as a version and make it the current one.
 
         Rows that are already kept make no second copy; only the pointer moves. Raises DataError E2725 for ids that
-        repeat, InterruptedRun E4002 where another process writes, WriteError for a disk that refuses.
+        repeat, E2728 for half a character, InterruptedRun E4002 where another process writes, WriteError for a disk that refuses.
         """
         twice = [id for id, n in Counter(record.id for record in records).items() if n > 1]
         if twice:
@@ -200,8 +200,7 @@ class DataSet:
         with writing(home):
             working.mkdir(parents=True)
             try:
-                lines = (json.dumps(record.to_json(), ensure_ascii=False) + "\n" for record in records)
-                write_synced(working / ROWS, "".join(lines).encode("utf-8", "surrogatepass"))
+                write_synced(working / ROWS, b"".join(_line(record) for record in records))
                 made = made.model_copy(update={"files": listed(working)})
                 seal(working, MANIFEST, made.model_dump(mode="json"))
                 if home.exists():
@@ -233,6 +232,13 @@ class DataSet:
 def content_id(records: Sequence[Record]) -> str:
     """The id of a version: a hash over its rows, their ids and their splits, in their order."""
     return hash_json([[record.id, record.split, record.hash] for record in records], 12)
+
+
+def _line(record: Record) -> bytes:
+    try:
+        return (json.dumps(record.to_json(), ensure_ascii=False) + "\n").encode()
+    except ValueError as error:  # Half a character, which no reader would take.
+        raise DataError("E2728", id=record.id) from error
 
 
 def _merged(before: Sequence[Source], added: Sequence[Source]) -> tuple[Source, ...]:
