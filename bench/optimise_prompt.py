@@ -1,24 +1,36 @@
-"""The optimised prompt beside the plain one and few-shot, on the advice desk's label task with the embedded model.
+"""The optimised prompt beside the plain one, few-shot, and DSPy's optimisers, on the advice desk's label task, embedded model.
 
-DSPy's optimiser on the same model and call budget needs an OpenAI-compatible endpoint in front of the embedded model; there is none
-in this repository yet, so the peer is named as not run.
+DSPy runs in an environment of its own, whose Python RUNG_DSPY_PYTHON names (`pip install dspy optuna` there); it asks the same weights
+through an endpoint on loopback, with about the same number of calls for its search. Unset, DSPy is named as not run.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import subprocess
+import sys
 import tempfile
+import time
 from pathlib import Path
+from typing import Any
 
+from endpoint import serving
 from harness import ROOT, finish, say
 
 from rung.cli.screen import Screen
+from rung.core.model import ModelRef
+from rung.core.registry import find
 from rung.experiment.run import run_task
+from rung.stats.intervals import wilson
+from rung.store.runs import RunFolder
 
-CALLS = 600
+CALLS = 300
+INSTRUCTION = "Name the topic of a tenant's question to the advice desk."
 TASK = f"""
 name: optimise-prompt
-instruction: Name the topic of a tenant's question to the advice desk.
+instruction: {INSTRUCTION}
 inputs: [question]
 output: {{kind: label, column: topic}}
 data: {{examples: questions.csv, id: id, group: group}}
@@ -27,7 +39,7 @@ budget: {{probe: false}}
 settings:
   optimise_prompt: {{calls: {CALLS}}}
 """
-PEER = "not run: DSPy asks through an OpenAI-compatible endpoint, and nothing here serves the embedded model as one yet"
+PYTHON = "RUNG_DSPY_PYTHON"
 
 
 def main() -> None:
@@ -39,8 +51,9 @@ def main() -> None:
             run = run_task(work / "task.yaml", watcher=screen)
         decision = run.read_decision()
         outcomes = {outcome.cell.method: outcome for outcome in run.outcomes()}
+        peer = dspy(run)
     say(decision.reason.en)
-    say(f"dspy: {PEER}")
+    say(f"dspy: {peer}")
     quality = {
         s.method: [round(v, 4) for v in (s.quality.point, s.quality.low, s.quality.high)] for s in decision.standings
     }
@@ -53,8 +66,50 @@ def main() -> None:
         race=outcomes["optimise_prompt"].notes.get("race"),
         written=outcomes["optimise_prompt"].notes.get("written"),
         demonstrations=outcomes["optimise_prompt"].notes.get("demonstrations"),
-        dspy=PEER,
+        dspy=peer,
     )
+
+
+def dspy(run: RunFolder) -> dict[str, Any] | str:
+    """Accuracy of DSPy's optimised program on the run's test questions; an answer that it cannot read is not right."""
+    python = os.environ.get(PYTHON)
+    if not python:
+        return f"not run: {PYTHON} names no environment that has dspy and optuna"
+    rows = {name: [(e.text, e.references[0]) for e in run.read_examples(name)] for name in ("train", "dev", "test")}
+    labels = sorted({label for part in rows.values() for _, label in part})
+    asked = {name: rows[name] for name in ("train", "dev")} | {
+        "instruction": INSTRUCTION,
+        "labels": labels,
+        "test": [question for question, _ in rows["test"]],
+        "calls": CALLS,
+        "max_tokens": 64,
+    }
+    started = time.perf_counter()
+    with serving(find("model", "transformers").open(ModelRef(kind="transformers", id="smollm2-135m"))) as endpoint:
+        asked["url"] = endpoint.url
+        done = subprocess.run(
+            [python, str(Path(__file__).with_name("dspy_peer.py"))],
+            input=json.dumps(asked),
+            stdout=subprocess.PIPE,
+            stderr=sys.stderr,
+            text=True,
+            check=True,
+        )
+        calls = endpoint.calls
+    said = json.loads(done.stdout.splitlines()[-1])
+    right = sum(topic == label for topic, (_, label) in zip(said["topics"], rows["test"], strict=True))
+    found = wilson(right, len(rows["test"]))
+    return {
+        "optimiser": said["optimiser"],
+        "reason": said["reason"],
+        "accuracy": [round(v, 4) for v in (right / len(rows["test"]), found.low, found.high)],
+        "unreadable": sum(topic is None for topic in said["topics"]),
+        "search_calls": said["calls"],
+        "all_calls": calls,
+        "seconds": round(time.perf_counter() - started, 1),
+        "instruction": said["instruction"],
+        "demonstrations": said["demos"],
+    }
 
 
 if __name__ == "__main__":
