@@ -46,13 +46,15 @@ class Draws:
     def _spread(self, of: Callable[[Floats], Floats], units: Floats, examples: Floats | None) -> Spread:
         se = standard_error(of(self.draws), units)
         if self.loose is None or examples is None:
-            return Spread(se, units, np.ones_like(se))
+            return Spread(se, units, np.full_like(se, np.inf))
         shared = units < examples
+        freedom = np.where(shared, np.fmax(units - 1, 1), np.inf)
         with np.errstate(divide="ignore", invalid="ignore"):
-            stretch = np.where(shared, special.stdtrit(np.fmax(units - 1, 1), 0.975) / two_sided_z(0.95), 1.0)
-            worth = examples * np.square(standard_error(of(self.loose), examples) / (se * stretch))
+            # Few groups say little about how alike their rows are: the variance between them at its upper 95 % bound.
+            doubt = np.where(shared, freedom / special.chdtri(freedom, 0.95), 1.0)
+            worth = examples * np.square(standard_error(of(self.loose), examples) / se) / doubt
         known = shared & np.isfinite(worth) & (worth > 0)
-        return Spread(se, np.where(known, np.clip(worth, units, examples), units), stretch)
+        return Spread(se, np.where(known, np.clip(worth, units, examples), units), freedom)
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,21 @@ class Spread:
     units: Floats
     """[c]: independent examples that the groups are worth: the rows over their design effect (Kish 1965), between the number of
     groups and the number of rows. A group of rows that differ like strangers is worth all of them."""
-    stretch: Floats
-    """[c]: by how much t with one degree of freedom less than there are groups is wider than the normal (Korn and Graubard
-    1998); 1 where every row is a group of its own."""
+    freedom: Floats
+    """[c]: degrees of freedom of `se`, one less than there are groups; infinite where every row is a group of its own."""
+
+    def stretched(self, z: float | Floats) -> Floats:
+        """`se` times how much further out t lies than the normal at the tail of z (Korn and Graubard 1998). Broadcasts."""
+        return stretched(self.se, self.freedom, z)
+
+
+def stretched(se: Floats, freedom: Floats, z: float | Floats) -> Floats:
+    """Standard errors for bounds z of them away, with t of `freedom` degrees in place of the normal. All broadcast."""
+    far = np.fmax(np.asarray(z, dtype=np.float64), 0.5)
+    known = np.where(np.isfinite(freedom), freedom, 1.0)
+    ratio = -special.stdtrit(known, special.ndtr(-far)) / far
+    out: Floats = se * np.where(np.isfinite(freedom), ratio, 1.0)
+    return out
 
 
 @dataclass(frozen=True)
@@ -140,10 +154,8 @@ def guarded_interval(drawn: Draws, *, level: float = 0.95, lowest: float = 0.0, 
 
     `lowest` and `highest`: what a single example can score. Fewer than two units: nan.
     """
-    found = drawn.spread()
-    return guarded_bounds(
-        drawn.point, found.se * found.stretch, found.units, two_sided_z(level), lowest=lowest, highest=highest
-    )
+    found, z = drawn.spread(), two_sided_z(level)
+    return guarded_bounds(drawn.point, found.stretched(z), found.units, z, lowest=lowest, highest=highest)
 
 
 def percentile_interval(drawn: Draws, *, level: float = 0.95) -> Bounds:

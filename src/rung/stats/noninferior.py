@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from rung.stats.bootstrap import Draws
+from rung.stats.bootstrap import Draws, stretched
 from rung.stats.intervals import Bounds, Floats, difference_bounds
 
 _WIDEST = 38.0
@@ -45,12 +45,12 @@ def non_inferiority(
         raise ValueError(f"a margin of {margin} is negative")
     c, span = len(drawn.point), highest - lowest
     spreads = [drawn.spread_against(i) for i in range(c)]
-    se, units = np.stack([s.se * s.stretch for s in spreads]), np.stack([s.units for s in spreads])
+    se, units, freedom = (np.stack([getattr(s, name) for s in spreads]) for name in ("se", "units", "freedom"))
     difference = np.subtract.outer(drawn.point, drawn.point)
     difference[np.diag_indices(c)] = np.nan
 
     def bounds(z: float | Floats) -> Bounds:
-        return difference_bounds(difference, se, units, z, span=span)
+        return difference_bounds(difference, stretched(se, freedom, z), units, z, span=span)
 
     # Standard errors at which either bound meets -margin; where not even 0 clears it, p is about one half.
     clear = _furthest(lambda z: bounds(z).low > -margin, (c, c))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from rung.stats.bootstrap import DRAWS, Aggregate, Draws, blocks, guarded_interval, sum_clusters
+from rung.stats.bootstrap import DRAWS, Aggregate, Draws, blocks, guarded_interval, stretched, sum_clusters
 from rung.stats.intervals import (
     Bounds,
     Floats,
@@ -65,7 +65,7 @@ def compare(drawn: Draws, *, level: float = 0.95, lowest: float = 0.0, highest: 
     """
     c, span = len(drawn.point), highest - lowest
     spreads = [drawn.spread_against(i) for i in range(c)]
-    se, units, stretch = (np.stack([getattr(s, name) for s in spreads]) for name in ("se", "units", "stretch"))
+    se, units, freedom = (np.stack([getattr(s, name) for s in spreads]) for name in ("se", "units", "freedom"))
     difference = np.subtract.outer(drawn.point, drawn.point)
     pairs = np.triu(np.ones((c, c), dtype=bool), 1)
     difference[np.abs(difference) <= _ROUNDING * span] = 0.0
@@ -78,7 +78,7 @@ def compare(drawn: Draws, *, level: float = 0.95, lowest: float = 0.0, highest: 
     z = np.full((c, c), critical)
     if frozen := int((still & pairs).sum()):
         z[still] = max(critical, float(-special.ndtri((1 - level) / 2 / frozen)))
-    se = se * stretch
+    se = stretched(se, freedom, z)
     bounds = difference_bounds(difference, se, units, z, span=span)
     for matrix in (difference, bounds.low, bounds.high):
         np.fill_diagonal(matrix, 0.0)
@@ -106,7 +106,7 @@ def lower_bounds(drawn: Draws, *, alpha: float, lowest: float = 0.0, highest: fl
     `alpha` is this candidate's share of the error that all openings of the test set may make. One unit or none: nan.
     """
     found, span = drawn.spread(), highest - lowest
-    se, units = found.se * found.stretch, found.units
+    se, units = found.stretched(float(-special.ndtri(alpha))), found.units
     p = np.clip((drawn.point - lowest) / span, 0.0, 1.0)
     worth = p * (1 - p) * np.square(span / np.fmax(se, 1e-6 * span))
     with np.errstate(divide="ignore"):

@@ -150,7 +150,7 @@ def test_intervals_without_spread_or_examples() -> None:
 def test_rows_without_groups_are_worth_themselves() -> None:
     found = draw(np.random.default_rng(0).random((50, 2)).round()).spread()
     np.testing.assert_array_equal(found.units, [50, 50])
-    np.testing.assert_array_equal(found.stretch, [1, 1])
+    np.testing.assert_array_equal(found.stretched(3.0), found.se)
 
 
 def test_what_the_rows_of_a_group_are_worth() -> None:
@@ -161,7 +161,9 @@ def test_what_the_rows_of_a_group_are_worth() -> None:
     found = draw(np.stack([strangers, copies], axis=1), groups).spread()
     assert 60 < found.units[0] <= 200
     assert found.units[1] == pytest.approx(10)
-    assert found.stretch == pytest.approx(stats.t.ppf(0.975, 9) / stats.norm.ppf(0.975))
+    for tail in (0.975, 0.999):
+        z = stats.norm.ppf(tail)
+        assert found.stretched(z) * z == pytest.approx(found.se * stats.t.ppf(tail, 9))
 
 
 @pytest.mark.parametrize("hang_together", [0.0, 0.2])

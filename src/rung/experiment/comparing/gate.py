@@ -69,7 +69,7 @@ def _line(
     # Seen from the baseline, the same bound from above.
     point, low, high = (float(x) for x in (found.difference[0, 1], found.lower[0, 1], -found.lower[1, 0]))
     sure = drawn.spread_against(0)
-    se, units = (sure.se * sure.stretch)[1:], sure.units[1:]
+    se, units = sure.stretched(float(-special.ndtri(alpha)))[1:], sure.units[1:]
     summary = other.summaries[metric.name]
     failed = summary.failed / max(1, summary.n)
     shown: Literal["not_worse", "worse", "open"] = "open"
