@@ -1,8 +1,9 @@
-"""The optimised prompt: instructions by rule and by a model, with demonstrations the model got right, raced under a call budget.
+"""The optimised prompt: instructions by rule and by a model, with demonstrations, raced under a call budget.
 
-Demonstrations are bootstrapped as in DSPy's BootstrapFewShot (Khattab et al. 2023, arXiv 2310.03714): training questions that
-the current prompt already answers right. Instructions and demonstrations are searched together, as in MIPRO (Opsahl-Ong et al.
-2024, arXiv 2406.11695), by a race in place of their surrogate model.
+Demonstrations are none, the nearest to each question, or a set bootstrapped as in DSPy's BootstrapFewShot (Khattab et al. 2023,
+arXiv 2310.03714): training questions that the current prompt already answers right, where there are enough. Instructions and
+demonstrations are searched together, as in MIPRO (Opsahl-Ong et al. 2024, arXiv 2406.11695), by a race in place of their
+surrogate model.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from rung.methods.few_shot import fixed_shots
 from rung.methods.headroom import QUESTIONS, Headroom, affordable, phrasing_headroom, too_dear
 from rung.methods.instructions import phrasings
 from rung.methods.search import Search, search
-from rung.methods.slots import Layout, new_candidate, prompt_slot, seeded_sample
+from rung.methods.slots import Layout, nearest_shots, new_candidate, prompt_slot, seeded_sample
 from rung.methods.tuning import Setting, dev_sample
 from rung.methods.writer import check_writer, open_writer, written_instructions
 
@@ -35,8 +36,6 @@ _EACH = 16
 """Calls of the race for every setting in it: two blocks, after which half of them are gone."""
 _RIGHT = 0.8
 """Score from which an answer counts as right when demonstrations are gathered; a label is right or wrong."""
-_SETS = 2
-"""Draws of demonstrations; showing none is tried too."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +93,8 @@ class OptimisePrompt:
         if fit.train:
             enough = len(right) >= plan.demos
             shown = right if enough else fit.train
-            demos += [
-                (f"set {n + 1}", fixed_shots(fit, plan.demos, pool=shown, draw=f"demos {n}")) for n in range(_SETS)
-            ]
+            demos.append(("set", fixed_shots(fit, plan.demos, pool=shown, draw="demos")))
+            demos.append(("nearest", nearest_shots(fit, plan.demos)))
             budget.journal.note("demonstrations", {"tried": len(pool), "right": len(right), "bootstrapped": enough})
         room = max(1, calls // _EACH // len(demos))
         instructions = _instructions(fit, model, budget, plan, room)

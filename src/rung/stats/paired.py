@@ -22,6 +22,8 @@ from rung.stats.intervals import (
 
 # Below this, a spread is rounding in the matrix product and not a difference between candidates.
 _ROUNDING = 1e-12
+_FEW_GROUPS = 10
+"""Below this many groups, how alike the rows of a group are cannot be told: a target is held against the groups alone."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,9 @@ def lower_bounds(drawn: Draws, *, alpha: float, lowest: float = 0.0, highest: fl
     # A share of independent examples is worth exactly `units`; the bootstrap's own error must not make it more.
     noise = 1 + 5 * math.sqrt(2 / len(drawn.draws))
     worth = np.where((p == 1) | ((worth >= units) & (worth <= noise * units)), units, worth)
+    # What groups are worth is itself uncertain, and most of all where they are few and nearly all right.
+    groups = found.freedom + 1
+    worth = np.where(np.isfinite(groups), np.fmin(worth, np.where(groups < _FEW_GROUPS, groups, units)), worth)
     right, wrong = p * worth, (1 - p) * worth
     bound = np.where(right > 0, special.betaincinv(np.fmax(right, 1e-9), wrong + 1, alpha), 0.0)
     return np.where(np.isfinite(se), lowest + span * np.minimum(bound, unseen), np.nan)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from letters import register_letters
 from small_fit import Notebook, fit, rows, task
 
 from rung.core.errors import UsageError
@@ -19,6 +20,13 @@ from rung.methods.writer import written_instructions
 from rung.models.fake import FakeModel
 
 RULES = {"writer": "rules"}
+
+
+@pytest.fixture(autouse=True)
+def _letters(monkeypatch: pytest.MonkeyPatch) -> None:
+    register_letters(monkeypatch)
+
+
 SECRET = "Look at the last word."
 
 
