@@ -31,3 +31,37 @@ def language_of(text: str) -> Language:
     'en'.
     """
     return "zh" if len(_CJK.findall(text)) > len(_OTHER_WORD.findall(text)) else "en"
+
+
+_WRITINGS = {
+    "ja": re.compile("[\u3041-\u3096\u30a1-\u30fa\uff66-\uff9d]"),
+    "ko": re.compile("[\u1100-\u11ff\u3131-\u318e\uac00-\ud7a3]"),
+    "zh": re.compile("[\u3105-\u312f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af]"),
+    "en": re.compile(r"[A-Za-z\u00c0-\u024f]+"),
+    "ru": re.compile("[\u0400-\u052f]+"),
+    "ar": re.compile("[\u0600-\u06ff\u0750-\u077f\ufb50-\ufdff\ufe70-\ufefc]+"),
+    "he": re.compile("[\u0590-\u05ff]+"),
+    "el": re.compile("[\u0370-\u03ff]+"),
+    "hi": re.compile("[\u0900-\u097f]+"),
+    "th": re.compile("[\u0e00-\u0e7f]"),
+}
+WRITINGS = tuple(_WRITINGS)
+"""What `writing_of` can tell apart."""
+_JAPANESE_FROM = 0.1
+"""Share of kana from which Chinese characters are Japanese: a Chinese text may quote a の."""
+
+
+def writing_of(text: str) -> str:
+    """The language that a text's script speaks for, one of WRITINGS; '' for a text without letters.
+
+    By script alone: Latin letters count as 'en', whatever they say, Cyrillic as 'ru', Arabic as 'ar'. Characters are
+    weighed against words, as in `language_of`.
+    """
+    if text.isascii():
+        return "en" if any(char.isalpha() for char in text) else ""
+    found = {name: len(pattern.findall(text)) for name, pattern in _WRITINGS.items()}
+    kana, han = found.pop("ja"), found["zh"]
+    if kana and kana >= _JAPANESE_FROM * (kana + han):
+        found["ja"] = kana + found.pop("zh")
+    best = max(found, key=lambda name: found[name])
+    return best if found[best] else ""

@@ -63,6 +63,12 @@ def to_simplified(text: str) -> str:
     return converted
 
 
+def to_traditional(text: str) -> str:
+    """Chinese text in traditional characters, as OpenCC's standard has them."""
+    converted: str = _converter("s2t").convert(text)
+    return converted
+
+
 @cache
 def _converter(table: str) -> Any:
     from opencc import OpenCC
