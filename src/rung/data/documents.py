@@ -1,30 +1,32 @@
-"""A folder of documents as text; a file that cannot be read is listed with its reason, and the others go on."""
+"""A set of documents from a folder, an archive or one file; a file that cannot be read is listed with its reason."""
 
 from __future__ import annotations
 
-import io
 import os
-import re
-import stat
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from rung.core.errors import DataError, Problem
+from rung.core.hashing import hash_json
 from rung.core.task import Document
-from rung.data.encoding import detect_encoding
+from rung.data.intake.bench import Bench, Key
+from rung.data.intake.cache import Cache
+from rung.data.intake.files import Content, Files, FoundFile
+from rung.data.intake.limits import Limits
+from rung.data.intake.names import Name, name_of, shown
+from rung.data.parsing.blocks import Block, Parsed, Remark, to_document
+from rung.data.parsing.refusal import Unreadable
 
-SUFFIXES = frozenset({".md", ".markdown", ".txt"})
-MAX_BYTES = 50 << 20
-_FENCE = re.compile(r"\s{0,3}(```|~~~)")
-_HEADING = re.compile(r"\s{0,3}#{1,6}\s+(.+?)(\s+#+)?\s*$")
-_SPACES = re.compile(r"\s+")
+Progress = Callable[[float, float, str], None]
+"""done, total, note"""
+Clean = Callable[[Sequence[Block]], Sequence[Block]]
 
 
 @dataclass(frozen=True, slots=True)
 class FailedDocument:
-    """A file that is not among the documents. Its reason is a code of the message catalogue, E2310-E2319."""
+    """A file that is not among the documents. Its reason is a code of the message catalogue, E2310-E2379."""
 
     id: str
     code: str
@@ -37,112 +39,157 @@ class FailedDocument:
 
 @dataclass(frozen=True)
 class DocumentsResult:
-    """What a folder held. len(documents) + len(failed) = total; hidden files are not counted."""
+    """What a source held: len(documents) + len(copies) + len(failed) = total. Hidden files are not counted."""
 
     documents: tuple[Document, ...]
     failed: tuple[FailedDocument, ...]
     total: int
+    copies: Mapping[str, str] = field(default_factory=dict)
+    """Files with the same bytes as a document, by their id: the document's id."""
+    remarks: Mapping[str, tuple[Remark, ...]] = field(default_factory=dict)
+    """By document, what a person should know about how it was read."""
+    parsed: int = 0
+    """Contents parsed by this call; the others were known from an earlier one."""
 
 
-class _Refused(Exception):
-    def __init__(self, code: str, **values: Any) -> None:
-        super().__init__(code)
-        self.code, self.values = code, values
+def read_documents(
+    source: Path,
+    *,
+    cache: Path | None = None,
+    skip: Collection[Path] = (),
+    limits: Limits | None = None,
+    progress: Progress | None = None,
+    clean: Clean | None = None,
+) -> DocumentsResult:
+    """Every document of a folder, a ZIP archive or a file, in the order of their paths; each file in a child process.
 
+    A document's id is its path below the folder or in the archive. Files with the same bytes are one document. `meta` has file,
+    sha256 and bytes, with what the parser knows (format, encoding, pages, ...); `name` where the id is not the file's name,
+    `copies` where other files hold the same, one on a line.
 
-def read_documents(folder: Path) -> DocumentsResult:
-    """Every document under a folder, sorted by its id, which is its path from there.
+    `cache`: a folder that keeps what was parsed, so that the next call parses only what is new, and a call that was killed goes
+    on where it was. What is kept of a file goes when the file has gone. `skip`: files and
+    folders that are no documents, such as the questions. `clean` changes a file's blocks before they are text.
 
-    Raises DataError E2301 where the folder cannot be listed, E2302 where it holds no document that can be read.
+    Raises DataError E2301 where the source cannot be listed, E2302 where none of it can be read, E2359 where no child
+    process starts; WriteError where the cache cannot be written.
     """
-    documents: list[Document] = []
-    failed: list[FailedDocument] = []
-    root = folder.resolve()
+    limits = limits or Limits()
     try:
-        found = sorted(_files(folder))
-    except OSError as error:
-        raise DataError("E2301", path=folder, reason=error.strerror or error) from error
-    for path in found:
-        id = path.relative_to(folder).as_posix()
-        try:
-            documents.append(_read(path, id, root))
-        except _Refused as refused:
-            # A name that is not valid text is shown with escapes.
-            shown = id.encode("utf-8", "backslashreplace").decode("utf-8")
-            failed.append(FailedDocument(shown, refused.code, refused.values))
-    if not documents:
-        problems = [Problem("E2302", str(folder), {"total": len(found)}), *(item.problem for item in failed[:10])]
+        files = Files(source, limits, skip)
+    except (OSError, ValueError) as error:
+        raise DataError("E2301", path=source, reason=getattr(error, "strerror", None) or error) from error
+    kept = None
+    if cache:
+        # A folder for each source: one does not remove what another keeps, and a project may be moved.
+        kept = Cache(cache / hash_json(Path(os.path.relpath(source.resolve(), cache.resolve())).as_posix()), limits)
+    intake = _Intake(files, limits, kept, progress or _silent)
+    intake.run()
+    result = intake.result(clean)
+    if not result.documents:
+        problems = [
+            Problem("E2302", str(source), {"total": result.total}),
+            *(item.problem for item in result.failed[:10]),
+        ]
         raise DataError("E2302", problems=problems)
-    return DocumentsResult(tuple(documents), tuple(failed), len(found))
+    if kept:
+        kept.forget_others()
+    return result
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """Everything below that is neither hidden nor a folder; folders behind links are not entered."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if not entry.is_dir(follow_symlinks=False):
-                yield Path(entry.path)
-                continue
-            try:
-                yield from _files(Path(entry.path))
-            except PermissionError:
-                yield Path(entry.path)
+def _silent(done: float, total: float, note: str) -> None:
+    """Progress that nobody watches."""
 
 
-def _read(path: Path, id: str, root: Path) -> Document:
-    try:
-        id.encode("utf-8")
-    except UnicodeEncodeError:
-        raise _Refused("E2319") from None
-    try:
-        target = Path(os.path.realpath(path, strict=True))
-        if not target.is_relative_to(root):
-            raise _Refused("E2310")
-        raw = _bytes(target)
-    except OSError as error:
-        raise _Refused("E2311", reason=error.strerror or error) from error
-    text, encoding = _text(raw, id)
-    return Document(id, _title(text) or path.stem, text, {"encoding": encoding})
+@dataclass(frozen=True)
+class _Seen:
+    """A file in its order, without its bytes."""
+
+    name: Name
+    title: str
+    key: Key = ("", "")
+    size: int = 0
+    refused: Unreadable | None = None
 
 
-def _bytes(path: Path) -> bytes:
-    if path.is_dir():
-        raise _Refused("E2312")
-    # Not to block on a pipe, and not to follow a link put there since it was resolved.
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-    with os.fdopen(handle, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise _Refused("E2312")
-        if path.suffix.lower() not in SUFFIXES:
-            raise _Refused("E2313", suffix=path.suffix or path.name, known=", ".join(sorted(SUFFIXES)))
-        if status.st_size > MAX_BYTES:
-            raise _Refused("E2314", limit=MAX_BYTES >> 20)
-        return file.read(MAX_BYTES)
+class _Intake:
+    def __init__(self, files: Files, limits: Limits, cache: Cache | None, progress: Progress) -> None:
+        self._files, self._progress = files, progress
+        self._seen: list[_Seen] = []
+        self._ids: set[str] = set()
+        self._done = 0
+        self._bench = Bench(limits, cache, self._count)
+
+    def _count(self, note: str) -> None:
+        self._done += 1
+        self._progress(self._done, max(self._files.total, self._done), note)
+
+    def run(self) -> None:
+        with self._bench as bench:
+            for file in self._files:
+                name = self._named(file)
+                if isinstance(file.content, Content):
+                    key = (file.content.sha256, file.suffix)
+                    try:
+                        if bench.knows(key):
+                            self._count(name.id)
+                        else:
+                            bench.add(key, file.content, name.id)
+                        self._seen.append(_Seen(name, _title(file.called), key, file.content.size))
+                        continue
+                    except Unreadable as refused:
+                        file = replace(file, content=refused)
+                self._seen.append(_Seen(name, "", refused=file.content))  # type: ignore[arg-type]
+                self._count(name.id)
+            bench.finish()
+
+    def _named(self, file: FoundFile) -> Name:
+        name = name_of(file.name)
+        id, n = name.id, 2
+        while id in self._ids:
+            id, n = f"{name.id}~{n}", n + 1
+        self._ids.add(id)
+        return replace(name, id=id)
+
+    def result(self, clean: Clean | None) -> DocumentsResult:
+        first: dict[str, _Seen] = {}
+        copies: dict[str, list[str]] = {}
+        failed: list[FailedDocument] = []
+        for seen in self._seen:
+            if seen.refused is None and isinstance(self._bench.found[seen.key], Parsed):
+                first.setdefault(seen.key[0], seen)
+        for seen in self._seen:
+            same = first.get(seen.key[0])
+            if same is None:
+                refused = seen.refused or self._bench.found[seen.key]
+                assert isinstance(refused, Unreadable)
+                failed.append(FailedDocument(seen.name.id, refused.code, refused.values))
+            elif same is not seen:
+                copies.setdefault(same.name.id, []).append(seen.name.id)
+        documents = [self._document(seen, copies.get(seen.name.id, []), clean) for seen in first.values()]
+        remarks = {
+            seen.name.id: told for seen in first.values() if (told := (*seen.name.remarks, *self._parsed(seen).remarks))
+        }
+        of = {copy: id for id, ids in copies.items() for copy in ids}
+        return DocumentsResult(tuple(documents), tuple(failed), len(self._seen), of, remarks, self._bench.parsed)
+
+    def _parsed(self, seen: _Seen) -> Parsed:
+        found = self._bench.found[seen.key]
+        assert isinstance(found, Parsed)
+        return found
+
+    def _document(self, seen: _Seen, copies: Sequence[str], clean: Clean | None) -> Document:
+        parsed = self._parsed(seen)
+        if clean:
+            parsed = replace(parsed, blocks=tuple(clean(parsed.blocks)))
+        meta = {"file": seen.name.id, "sha256": seen.key[0], "bytes": str(seen.size)}
+        if seen.name.original:
+            meta["name"] = seen.name.original
+        if copies:
+            meta["copies"] = "\n".join(copies)
+        return to_document(replace(parsed, meta={**parsed.meta, **meta}), seen.name.id, seen.title)
 
 
-def _text(raw: bytes, id: str) -> tuple[str, str]:
-    try:
-        encoding = detect_encoding(lambda: io.BytesIO(raw), id)
-        text = raw.decode(encoding.name)
-    except DataError as error:
-        raise _Refused("E2315" if error.code == "E2103" else "E2316") from error
-    except UnicodeDecodeError as error:
-        raise _Refused("E2316") from error
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if not text.strip():
-        raise _Refused("E2317")
-    return text, encoding.name
-
-
-def _title(text: str) -> str:
-    """The first Markdown heading outside a block of code, on one line."""
-    fenced = False
-    for line in text.split("\n"):
-        if _FENCE.match(line):
-            fenced = not fenced
-        elif not fenced and (heading := _HEADING.match(line)):
-            return _SPACES.sub(" ", heading[1])
-    return ""
+def _title(called: str) -> str:
+    """What a document is called that has no title of its own."""
+    return PurePosixPath(shown(called)).stem

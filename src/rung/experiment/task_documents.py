@@ -1,0 +1,59 @@
+"""The documents that a task names, read once and kept beside it; questions lying among them are not taken for documents."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from rung.config import Config
+from rung.core.method import Progress
+from rung.core.task import Example
+from rung.data.documents import DocumentsResult, read_documents
+from rung.data.findings import Finding
+
+KEPT = ".rung/documents"
+"""Where what was parsed is kept, below the task's folder."""
+_SHOWN = 20
+
+
+def task_documents(config: Config, progress: Progress | None = None) -> DocumentsResult:
+    """Every document of the task; none where it names none. Raises DataError E2301, E2302, E2359, WriteError.
+
+    Files of examples inside the folder are left out: as documents they would hand out the answers. So are runs.
+    """
+    if not config.documents:
+        return DocumentsResult((), (), 0)
+    kept = config.folder / KEPT
+    here = kept.parent if kept.parent.exists() else config.folder
+    return read_documents(
+        config.path(config.documents),
+        # A task on a read-only disk is read in full each time.
+        cache=kept if os.access(here, os.W_OK) else None,
+        skip=[*map(config.path, config.data_files.values()), config.file, config.folder / "runs"],
+        progress=progress.update if progress else None,
+    )
+
+
+def document_findings(documents: DocumentsResult) -> list[Finding]:
+    """What a person should know about the documents before trusting a score."""
+    found = []
+    if documents.failed:
+        ids = tuple(failed.id for failed in documents.failed)
+        found.append(Finding("warning", "E2373", {"n": len(ids), "total": documents.total}, ids[:_SHOWN]))
+    if documents.remarks:
+        ids = tuple(documents.remarks)
+        found.append(Finding("info", "E2374", {"n": len(ids)}, ids[:_SHOWN]))
+    return found
+
+
+def by_kept_name(examples: Sequence[Example], copies: Mapping[str, str]) -> tuple[Example, ...]:
+    """Examples whose known documents go by the ids that were kept, where a file was another one's copy."""
+    if not copies:
+        return tuple(examples)
+    return tuple(
+        replace(example, documents=tuple(dict.fromkeys(copies.get(name, name) for name in example.documents)))
+        if example.documents
+        else example
+        for example in examples
+    )
