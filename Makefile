@@ -46,9 +46,13 @@ docs: $(STAMP)  ## write the generated parts of the documentation anew
 	$(BIN)/python docs/tree.py --write README.md README.zh-CN.md
 	$(BIN)/python docs/reference.py
 
-bench-%: $(STAMP)  ## one benchmark: bench-banking77 bench-bootstrap bench-choice bench-coverage bench-fewclue bench-financebench bench-hotel bench-judge bench-lawbench bench-optimise_prompt bench-pubmedqa bench-racing bench-training bench-xquad
+bench-%: $(STAMP)  ## one benchmark: bench-banking77 bench-bootstrap bench-choice bench-coverage bench-fewclue bench-financebench bench-hotel bench-html bench-judge bench-labelling bench-lawbench bench-leaks bench-optimise_prompt bench-privacy bench-pubmedqa bench-racing bench-training bench-xquad
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[bench]'
 	$(BIN)/python bench/$*.py
+
+bench-html: $(STAMP)
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[bench]'
+	$(BIN)/python bench/html_text.py
 
 clean:  ## remove what was built, and no run
 	rm -rf $(VENV) .cache build dist

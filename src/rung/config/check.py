@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -146,6 +147,8 @@ def _data(config: Config) -> Iterator[Mistake]:
         yield Mistake(("data",), "E1219", {"found": ", ".join(own) or "neither"})
     if data.examples and data.dev_share + data.test_share >= 1:
         yield Mistake(("data", "test_share"), "E1221", {"dev": data.dev_share, "test": data.test_share})
+    if data.split == "time" and not (data.time and data.examples):
+        yield Mistake(("data", "split"), "E2183")
     if data.encoding:
         try:
             "".encode(codecs.lookup(data.encoding).name)
@@ -154,13 +157,18 @@ def _data(config: Config) -> Iterator[Mistake]:
             yield Mistake(("data", "encoding"), "E1237", {"value": data.encoding, **near(data.encoding, known)})
     for name, relative in config.data_files.items():
         path = config.path(relative)
-        if not path.is_file():
+        if not path.is_file() and not (name == "examples" and _is_dataset(path)):
             there = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
             yield Mistake(("data", name), "E1222", {"path": path, **near(path.name, there)})
-    if config.documents is not None and not config.path(config.documents).is_dir():
-        yield Mistake(("documents",), "E1223", {"path": config.path(config.documents)})
+    if config.documents is not None and not config.path(config.documents).exists():
+        yield Mistake(("documents",), "E2372", {"path": config.path(config.documents)})
     if data.document is not None and config.documents is None:
         yield Mistake(("data", "document"), "E1236", {"column": data.document})
+
+
+def _is_dataset(path: Path) -> bool:
+    """Whether a path names a data set's folder, or a version of one: FOLDER@VERSION."""
+    return any((path.with_name(name) / "CURRENT").is_file() for name in (path.name, path.name.partition("@")[0]) if name)
 
 
 def _registered(config: Config) -> Iterator[Mistake]:

@@ -64,8 +64,8 @@ class DataConfig(Block):
     """Where the labelled examples are, and how they are split."""
 
     examples: str | None = doc(
-        "file of examples: CSV, TSV, JSONL or JSON; Rung splits it",
-        "示例文件：CSV、TSV、JSONL 或 JSON；由 Rung 划分",
+        "examples that Rung splits: a CSV, TSV, JSONL, JSON, XLSX or Parquet file, or a data set (FOLDER or FOLDER@VERSION)",
+        "由 Rung 划分的示例：CSV、TSV、JSONL、JSON、XLSX 或 Parquet 文件，或数据集（文件夹 或 文件夹@版本）",
         None,
     )
     train: str | None = doc(
@@ -87,6 +87,16 @@ class DataConfig(Block):
         "column that names the document holding the answer; several separated by ';'",
         "答案所在文档的列；多个用“;”分隔",
         None,
+    )
+    time: str | None = doc(
+        "column with the time of each row, such as 2024-03-05 or 2024-03-05 14:30",
+        "每行的时间所在的列，例如 2024-03-05 或 2024-03-05 14:30",
+        None,
+    )
+    split: Literal["random", "time"] = doc(
+        "random, or time: test is the latest, train the earliest; needs data.time",
+        "random（随机），或 time（按时间：最晚的作测试集，最早的作训练集，须给出 data.time）",
+        "random",
     )
     encoding: str | None = doc(
         "text encoding of the files; detected when absent", "文件的字符编码；不写则自动检测", None
@@ -304,7 +314,9 @@ class Config(Block):
     output: OutputConfig = doc("what an answer is", "答案是什么")
     data: DataConfig = doc("labelled examples", "带答案的示例")
     documents: str | None = doc(
-        "folder of documents (.md, .txt) that hold the answers", "包含答案的文档文件夹（.md、.txt）", None
+        "documents that hold the answers: a folder, a .zip or one file, of any format (see rung data read)",
+        "包含答案的文档：文件夹、.zip 或单个文件，格式不限（见 rung data read）",
+        None,
     )
     metrics: Names = doc("metric names; the first one decides", "指标；第一个用于决策", ())
     models: tuple[Model, ...] = doc(
@@ -340,6 +352,11 @@ class Config(Block):
         """Where task.yaml lies; its paths are relative to here."""
         return self._source.folder
 
+    @property
+    def file(self) -> Path:
+        """The task file itself."""
+        return self._source.file
+
     def path(self, relative: str) -> Path:
         """A path of this file, from where the program runs."""
         return self.folder / Path(relative).expanduser()
@@ -359,7 +376,7 @@ class Config(Block):
         """Every column named, by the field that names it."""
         found: dict[tuple[str | int, ...], str] = {("inputs", i): name for i, name in enumerate(self.inputs)}
         found["output", "column"] = self.output.column
-        for role in ("id", "group", "document"):
+        for role in ("id", "group", "document", "time"):
             if (name := getattr(self.data, role)) is not None:
                 found["data", role] = name
         return found

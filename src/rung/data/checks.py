@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
 from rung.core.task import Document, Example, Task
-from rung.data.duplicates import Pair, find_duplicates, text_key
 from rung.data.findings import Finding
 from rung.data.labels import label_variants, split_labels
+from rung.data.leakage.copies import CopySearch, Pair, find_duplicates
+from rung.data.leakage.keys import text_key
 from rung.data.split import FEWEST
 from rung.text.normalise import normalise_key
 from rung.text.script import language_of
@@ -78,10 +79,15 @@ def _labels(examples: Sequence[Example]) -> Iterator[Finding]:
 
 
 def _repeats(examples: Sequence[Example]) -> Iterator[Finding]:
-    report = find_duplicates({"": examples})
-    if report.pairs:
-        values = {kind: sum(pair.kind == kind for pair in report.pairs) for kind in ("exact", "normalised")}
-        yield Finding("warning", "E2164", {"n": len(report.pairs), **values}, _ids(report.pairs))
+    report = find_duplicates({"": examples}, CopySearch())
+    near = [pair for pair in report.pairs if pair.kind == "near"]
+    same = [pair for pair in report.pairs if pair.kind != "near"]
+    if same:
+        values = {kind: sum(pair.kind == kind for pair in same) for kind in ("exact", "normalised")}
+        yield Finding("warning", "E2164", {"n": len(same), **values}, _ids(same))
+    if near:
+        rows = _ids(near)
+        yield Finding("info", "E2174", {"n": len(rows), "total": len(examples)}, rows)
     if report.conflicts:
         yield Finding("warning", "E2165", {"n": len(report.conflicts)}, _ids(report.conflicts))
 

@@ -29,13 +29,14 @@ class ReadSpec:
     id: str | None = None
     group: str | None = None
     document: str | None = None
+    time: str | None = None
     encoding: str | None = None
     max_bad_ratio: float = 0.01
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Every column that is named."""
-        named = (*self.inputs, self.answer, self.id, self.group, self.document)
+        named = (*self.inputs, self.answer, self.id, self.group, self.document, self.time)
         return tuple(name for name in named if name is not None)
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from rung.core.errors import DataError, Problem
+from rung.core.errors import DataError
 from rung.core.hashing import hash_json
 from rung.core.task import Example
 from rung.data.encoding import Encoding
 from rung.data.fields import ReadSpec, RowReader
-from rung.data.rejects import BadRow, Reject, TooManyRejects, count_rejects
+from rung.data.rejects import BadRow, Reject, check_share
 from rung.data.table import DataFile
 
 _SHOWN = 20
@@ -30,6 +30,8 @@ class ReadResult:
     """Format and delimiter: 'csv, semicolon', 'jsonl', ..."""
     lines: Mapping[str, int]
     """The physical line of every accepted example, by id."""
+    times: Mapping[str, str] = field(default_factory=dict)
+    """What the time column says of every accepted example, by id; empty where none is named."""
 
     @property
     def read(self) -> int:
@@ -53,6 +55,7 @@ def read_examples(path: Path, spec: ReadSpec, *, prefix: str = "") -> ReadResult
         _check_columns(path.name, spec, file.columns)
     reader = RowReader(spec)
     lines: dict[str, int] = {}
+    times: dict[str, str] = {}
     examples: list[Example] = []
     rejects: list[Reject] = []
     repeated: dict[str, list[int]] = {}
@@ -75,13 +78,15 @@ def read_examples(path: Path, spec: ReadSpec, *, prefix: str = "") -> ReadResult
             repeated.setdefault(example.id, [lines[example.id]]).append(row.line)
             continue
         lines[example.id] = row.line
+        if spec.time:
+            times[example.id] = str(row.values.get(spec.time) or "").strip()
         examples.append(example)
     if seen:
         _check_columns(path.name, spec, tuple(seen))
     if repeated:
         raise _repeated_ids(path.name, repeated)
-    result = ReadResult(tuple(examples), tuple(rejects), tuple(seen), file.encoding, file.dialect, lines)
-    _check_share(path.name, result, spec.max_bad_ratio)
+    result = ReadResult(tuple(examples), tuple(rejects), tuple(seen), file.encoding, file.dialect, lines, times)
+    check_share(path.name, len(examples), rejects, spec.max_bad_ratio)
     return result
 
 
@@ -118,22 +123,3 @@ def _repeated_ids(file: str, repeated: Mapping[str, Sequence[int]]) -> DataError
 
 def _first(items: Sequence[str]) -> str:
     return ", ".join(items[:_SHOWN]) + (", ..." if len(items) > _SHOWN else "")
-
-
-def _check_share(file: str, result: ReadResult, limit: float) -> None:
-    bad = len(result.rejects)
-    if not result.read:
-        raise DataError("E2106", file)
-    if bad <= limit * result.read and result.examples:
-        return
-    counts = ", ".join(f"{code}: {n}" for code, n in count_rejects(result.rejects).items())
-    code = "E2121" if result.examples else "E2122"
-    values = {
-        "bad": bad,
-        "read": result.read,
-        "share": f"{bad / result.read:.1%}",
-        "limit": f"{limit:.1%}",
-        "counts": counts,
-    }
-    problems = [Problem(code, file, values), *(reject.problem for reject in result.rejects[:5])]
-    raise TooManyRejects(code, problems, result.rejects)

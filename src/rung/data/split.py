@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,10 @@ import numpy as np
 from rung.core.errors import DataError
 from rung.core.hashing import hash_json, seed_from
 from rung.core.task import Example, Split, SplitName
-from rung.data.duplicates import text_key
 from rung.data.findings import Finding
+from rung.data.leakage.copies import near_links
+from rung.data.leakage.keys import text_key
+from rung.data.leakage.times import time_findings
 
 NAMES: tuple[SplitName, ...] = ("train", "dev", "test")
 FEWEST = 10
@@ -21,6 +23,8 @@ FEWEST = 10
 FEW_TEST = 30
 """Test examples below which an interval is too wide to tell rungs apart."""
 _UNEVEN = 0.1
+LARGEST = 0.1
+"""Share of the examples that near copies may grow one block to: questions from one template are all alike, link by link."""
 _SHOWN = 20
 
 
@@ -82,16 +86,22 @@ class Splits:
             raise DataError("E2141", detail=error) from error
 
 
-def make_split(examples: Sequence[Example], spec: SplitSpec, seed: int = 0) -> Splits:
-    """Deal examples out to train, dev and test.
+def make_split(
+    examples: Sequence[Example], spec: SplitSpec, seed: int = 0, *, times: Mapping[str, float] | None = None
+) -> Splits:
+    """Deal examples out to train, dev and test; with `times` (by id) test is the latest and train the earliest.
 
-    Examples of one group, and examples of the same text, stay together. The same examples and seed give the same split in
-    whatever order the rows come. Raises DataError E2130 for fewer than 10 examples, E2131 where all texts are the same,
-    E2132 for a single label, E2133 where groups are too few or too large to fill three splits.
+    Examples of one group, and examples of the same text or nearly, stay together. The same examples and seed give the same
+    split in whatever order the rows come. Raises DataError E2130 for fewer than 10 examples, E2131 where all texts are the
+    same, E2132 for a single label, E2133 where groups are too few or too large to fill three splits.
     """
     _check_size(examples, spec.by_label)
-    dealt = _deal(examples, spec.shares, spec.by_label, seed)
-    return _freeze(dealt, seed, official=False, findings=[*_uneven(dealt, spec), *_warnings(dealt, spec.by_label)])
+    if times is None:
+        dealt = _deal(examples, spec.shares, spec.by_label, seed)
+    else:
+        dealt = _deal_by_time(examples, spec.shares, times)
+    late = time_findings({"train": dealt["train"], "test": dealt["test"]}, times) if times is not None else []
+    return _freeze(dealt, seed, official=False, findings=[*_uneven(dealt, spec), *_warnings(dealt, spec.by_label), *late])
 
 
 def own_split(
@@ -107,6 +117,15 @@ def own_split(
         shares: dict[SplitName, float] = {"train": 1 - spec.dev_share, "dev": spec.dev_share}
         dealt |= _deal(train, shares, spec.by_label, seed)
     return _freeze(dealt, seed, official=True, findings=_warnings(dealt, spec.by_label))
+
+
+def only_train(
+    splits: Splits, examples: Sequence[Example], added: Sequence[Example], findings: Sequence[Finding] = ()
+) -> Splits:
+    """Splits with more training examples, which were not dealt out; `examples` hold those that were."""
+    members = sorted([*splits.pick("train", examples), *added], key=lambda example: example.id)
+    train = Split(name="train", ids=tuple(example.id for example in members), hash=_hash(members))
+    return replace(splits, train=train, findings=(*splits.findings, *findings))
 
 
 def _check_size(examples: Sequence[Example], by_label: bool) -> None:
@@ -147,8 +166,30 @@ def _deal(
     return dealt
 
 
+def _deal_by_time(
+    examples: Sequence[Example], shares: Mapping[SplitName, float], times: Mapping[str, float]
+) -> dict[SplitName, list[Example]]:
+    """Blocks in the order of their latest example, cut at the shares: nothing in train is later than the cut."""
+    blocks = sorted(
+        (max(times[example.id] for example in block), n, block) for n, block in enumerate(_blocks(examples))
+    )
+    dealt: dict[SplitName, list[Example]] = {name: [] for name in shares}
+    before = 0
+    for _, _, block in blocks:
+        middle = (before + len(block) / 2) / len(examples)
+        split: SplitName = (
+            "train" if middle < shares["train"] else "dev" if middle < shares["train"] + shares["dev"] else "test"
+        )
+        dealt[split] += block
+        before += len(block)
+    return dealt
+
+
 def _blocks(examples: Sequence[Example]) -> list[list[Example]]:
-    """What must stay together: examples linked by a group or by the same text, in an order that rows do not change."""
+    """What must stay together, in an order that rows do not change: examples of a group, of the same text, or nearly.
+
+    Near copies are linked, the nearest first, as long as no block grows beyond a tenth of the examples by it.
+    """
     parent = {i: i for i in range(len(examples))}
 
     def root(i: int) -> int:
@@ -162,6 +203,12 @@ def _blocks(examples: Sequence[Example]) -> list[list[Example]]:
         for link in (("text", text_key(example)), ("group", example.group)):
             if link[1]:
                 parent[root(i)] = root(first.setdefault(link, i))
+    sizes = Counter(root(i) for i in parent)
+    for i, j in near_links(examples):
+        one, other = root(i), root(j)
+        if one != other and sizes[one] + sizes[other] <= max(2, LARGEST * len(examples)):
+            parent[other] = one
+            sizes[one] += sizes[other]
     blocks: dict[int, list[Example]] = defaultdict(list)
     for i, example in enumerate(examples):
         blocks[root(i)].append(example)

@@ -65,11 +65,12 @@ def run_task(
     With a target and without `compare_all`, climb: stop at the first rung that is shown to reach it. Raises UsageError and
     DataError before anything is spent; InterruptedRun E4001 when stopped, E4002 when another process holds the run.
     """
-    prepared = limits.applied(prepare(task_file))
+    watcher = watcher or Unwatched()
+    prepared = limits.applied(prepare(task_file, watcher.reading()))
     run = run_folder(prepared, runs, run_id)
     with folder_lock(run.path), PeakMemory().watching() as memory:
         _check_same(run, prepared)
-        session = _start(task_file, prepared, run, memory, watcher or Unwatched(), compare_all, limits)
+        session = _start(task_file, prepared, run, memory, watcher, compare_all, limits)
         try:
             _climb_or_compare(session)
         except KeyboardInterrupt as error:

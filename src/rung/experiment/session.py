@@ -20,6 +20,7 @@ from rung.store.runs import RunFolder
 class Watcher(Protocol):
     """What a run tells while it works."""
 
+    def reading(self) -> Progress: ...
     def planned(self, plan: Plan, run: RunFolder) -> None: ...
     def started(self, cell: Cell) -> Progress: ...
     def finished(self, outcome: Outcome, test: Evaluation | None) -> None: ...
@@ -27,6 +28,9 @@ class Watcher(Protocol):
 
 class Unwatched:
     """Nobody looks."""
+
+    def reading(self) -> Progress:
+        return Silent()
 
     def planned(self, plan: Plan, run: RunFolder) -> None:
         return None

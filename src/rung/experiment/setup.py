@@ -11,14 +11,19 @@ from rung.config import Config, load_config, to_task
 from rung.config.check import check_columns
 from rung.core.errors import UsageError
 from rung.core.hashing import hash_json
+from rung.core.method import Progress
 from rung.core.task import Example, Task
-from rung.data.documents import DocumentsResult, read_documents
-from rung.data.duplicates import DuplicateReport, find_duplicates, without_copies
+from rung.data.documents import DocumentsResult
 from rung.data.fields import ReadSpec
+from rung.data.findings import Finding
+from rung.data.formats.examples import dataset_columns, find_dataset, read_dataset
+from rung.data.leakage.copies import CopySearch, DuplicateReport, find_duplicates, without_copies
+from rung.data.leakage.times import read_times
 from rung.data.read import ReadResult, read_examples, read_files
 from rung.data.rejects import Reject
 from rung.data.split import Splits, SplitSpec, make_split, own_split
 from rung.data.table import read_table
+from rung.experiment.task_documents import by_kept_name, document_findings, task_documents
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,9 @@ class Prepared:
     reads: Mapping[str, ReadResult]
     duplicates: DuplicateReport
     removed: tuple[str, ...] = ()
-    """Training examples left out because dev or test holds the same text."""
+    """Training examples left out because dev or test holds the same text, or nearly."""
+    templated: bool = False
+    """Near copies of dev and test questions stay in train: so many are alike that nothing would be left of it."""
 
     @property
     def rejects(self) -> tuple[Reject, ...]:
@@ -46,19 +53,30 @@ class Prepared:
 
     @property
     def copied(self) -> frozenset[str]:
-        """Test examples whose text train or dev holds too; only an official split, which is kept as it is, has any."""
-        return self.duplicates.affected("test") if self.splits.official else frozenset()
+        """Test examples whose text train or dev holds too, or nearly; an official split is kept as it is, and has some."""
+        return self.duplicates.affected("test") if self.splits.official or self.templated else frozenset()
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the splits and the documents give to think about."""
+        near = [pair for pair in self.duplicates.across if pair.kind == "near"] if self.templated else []
+        templated = [Finding("warning", "E2181", {"n": len(near)})] if near else []
+        return (*self.splits.findings, *templated, *document_findings(self.documents))
 
     @property
     def hash(self) -> str:
         """What a run's results depend on: task, data, split, documents and settings."""
         config = self.config
+        settings = config.model_dump(mode="json", include={"models", "encoder", "methods", "settings", "data"})
+        if config.data.split == "random":
+            # They change nothing then, and runs from before they existed keep their names.
+            settings["data"] = {k: v for k, v in settings["data"].items() if k not in {"time", "split"}}
         return hash_json(
             [
                 self.task.hash,
                 {name: self.splits[name].hash for name in ("train", "dev", "test")},
                 [hash_json([d.id, d.text]) for d in self.documents.documents],
-                config.model_dump(mode="json", include={"models", "encoder", "methods", "settings", "data"}),
+                settings,
             ],
             8,
         )
@@ -73,37 +91,45 @@ class Prepared:
             "duplicates": {k: v for k, v in self.duplicates.to_json().items() if k != "pairs"},
             "official_split": self.splits.official,
             "documents": len(self.documents.documents),
-            "documents_failed": [{"id": failed.id} for failed in self.documents.failed],
+            "documents_failed": [{"id": failed.id, "code": failed.code} for failed in self.documents.failed],
+            "documents_copies": len(self.documents.copies),
             "files": {
                 name: {"encoding": read.encoding.name, "dialect": read.dialect, "rows": read.read}
                 for name, read in self.reads.items()
             },
-            "findings": [finding.to_json() for finding in self.splits.findings],
+            "findings": [finding.to_json() for finding in self.findings],
         }
 
 
-def prepare(task_file: Path) -> Prepared:
-    """Read task.yaml and all that it names.
+def prepare(task_file: Path, progress: Progress | None = None) -> Prepared:
+    """Read task.yaml and all that it names. `progress` is told of the documents.
 
     Raises UsageError with every mistake of the file at once, DataError for data that cannot be used.
     """
     config = load_config(task_file)
+    spec = read_spec(config)
     problems = [
         problem
         for path in config.data_files.values()
-        for problem in check_columns(config, read_table(config.path(path), limit=20).columns, path)
+        for problem in check_columns(config, _columns(config.path(path), spec), path)
     ]
     if problems:
         unique = {(problem.code, problem.where): problem for problem in problems}
         raise UsageError(problems[0].code, problems=list(unique.values()))
-    spec = read_spec(config)
     label = config.output.kind == "label"
     split_spec = SplitSpec(config.data.dev_share, config.data.test_share, by_label=label)
-    if config.data.examples:
+    if config.data.examples and (dataset := find_dataset(config.path(config.data.examples))):
+        found = read_dataset(dataset, spec)
+        reads = {"examples": found.read}
+        pool: Sequence[Example] = found.read.examples
+        times = read_times(found.read.times) if config.data.split == "time" else None
+        splits = found.split(split_spec, config.data.seed, times=times)
+    elif config.data.examples:
         read = read_examples(config.path(config.data.examples), spec)
         reads = {"examples": read}
-        pool: Sequence[Example] = read.examples
-        splits = make_split(pool, split_spec, config.data.seed)
+        pool = read.examples
+        times = read_times(read.times) if config.data.split == "time" else None
+        splits = make_split(pool, split_spec, config.data.seed, times=times)
     else:
         paths = {name: config.path(path) for name, path in config.data_files.items()}
         reads = read_files(paths, spec)
@@ -112,16 +138,23 @@ def prepare(task_file: Path) -> Prepared:
         splits = own_split(train, test, dev, split_spec, config.data.seed)
         pool = [*train, *dev, *test]
     parts = {name: splits.pick(name, pool) for name in ("train", "dev", "test")}
-    duplicates = find_duplicates(parts)
+    duplicates = find_duplicates(parts, CopySearch())
     removed: tuple[str, ...] = ()
+    templated = False
     if not splits.official:
         kept = without_copies(parts["train"], [*parts["dev"], *parts["test"]])
-        staying = {example.id for example in kept}
+        staying = {example.id for example in kept.examples}
         removed = tuple(example.id for example in parts["train"] if example.id not in staying)
-        parts["train"] = kept
+        parts["train"], templated = kept.examples, kept.templated
     labels = sorted({example.references[0] for example in pool if example.references}) if label else ()
-    documents = read_documents(config.path(config.documents)) if config.documents else DocumentsResult((), (), 0)
-    return Prepared(config, to_task(config, labels), splits, parts, documents, reads, duplicates, removed)
+    documents = task_documents(config, progress)
+    parts = {name: by_kept_name(part, documents.copies) for name, part in parts.items()}
+    return Prepared(config, to_task(config, labels), splits, parts, documents, reads, duplicates, removed, templated)
+
+
+def _columns(path: Path, spec: ReadSpec) -> tuple[str, ...]:
+    dataset = find_dataset(path)
+    return dataset_columns(dataset, spec) if dataset else read_table(path, limit=20).columns
 
 
 def read_spec(config: Config) -> ReadSpec:
@@ -136,6 +169,7 @@ def read_spec(config: Config) -> ReadSpec:
         id=data.id,
         group=data.group,
         document=data.document,
+        time=data.time,
         encoding=data.encoding,
         max_bad_ratio=data.max_bad_ratio,
     )

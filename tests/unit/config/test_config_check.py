@@ -46,7 +46,7 @@ def codes(folder: Path, text: str) -> list[str]:
         (HEAD + LABEL + "data: {examples: rows.csv, encoding: utf9}\n", ["E1237"]),
         (HEAD + LABEL + "data: {examples: rows.csv, encoding: rot13}\n", ["E1237"]),
         (HEAD + LABEL + "data: {examples: rows.csv, encoding: GBK}\n", []),
-        (HEAD + LABEL + DATA + "documents: guides\n", ["E1223"]),
+        (HEAD + LABEL + DATA + "documents: guides\n", ["E2372"]),
         (HEAD + "output: {kind: label, column: label, labels: [one]}\n" + DATA, ["E1226"]),
         (HEAD + "output: {kind: label, column: label, labels: [a, b, 'a ']}\n" + DATA, ["E1225"]),
         (HEAD + "output: {kind: text, column: label, labels: [a, b]}\n" + DATA, ["E1229"]),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rung.core.errors import DataError
 from rung.core.task import Example
-from rung.data.duplicates import find_duplicates
+from rung.data.leakage.copies import find_duplicates
 from rung.data.split import NAMES, Splits, SplitSpec, make_split, own_split
 
 LABELS = SplitSpec(by_label=True)

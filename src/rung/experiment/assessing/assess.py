@@ -19,7 +19,6 @@ from rung.core.errors import BackendError, DataError, Problem, RungError, UsageE
 from rung.core.model import Capabilities, Completion, Failure, Model, ModelRef, Request
 from rung.core.registry import parts
 from rung.core.task import Document, Example, FitData, Task
-from rung.data.documents import read_documents
 from rung.data.read import read_examples, read_files
 from rung.experiment.assessing.advice import ADVICE, Case, advise, conflicts_of, facts_of, missing_of, pilot, summary_of
 from rung.experiment.assessing.evidence import PASSAGE_WORDS, Evidence, gather
@@ -27,6 +26,7 @@ from rung.experiment.costs import LOAD, MONTH_SECONDS, Demand, Priced, Prices, U
 from rung.experiment.plan import is_trained, method_named, needs_model, open_model
 from rung.experiment.sentences import plain, teller
 from rung.experiment.setup import Prepared, prepare, read_spec
+from rung.experiment.task_documents import by_kept_name, task_documents
 from rung.experiment.wording import method_name
 from rung.methods.estimate import seconds_per_question
 from rung.store.assessment import Assessment, Rung
@@ -145,8 +145,10 @@ def _unsplit(task_file: Path) -> Material:
         read = read_files({name: config.path(path) for name, path in config.data_files.items() if name != "test"}, spec)
         rows = tuple(example for part in read.values() for example in part.examples)
     labels = sorted({row.references[0] for row in rows if row.references}) if output.kind == "label" else ()
-    documents = read_documents(config.path(config.documents)).documents if config.documents else ()
-    return Material(config, to_task(config, labels), tuple(rows), (), (), documents)
+    documents = task_documents(config)
+    return Material(
+        config, to_task(config, labels), by_kept_name(rows, documents.copies), (), (), documents.documents
+    )
 
 
 def _place(found: Material, config: ModelConfig) -> Place:

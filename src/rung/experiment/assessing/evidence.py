@@ -20,7 +20,7 @@ from rung.core.hashing import seed_from
 from rung.core.model import Failure, Request
 from rung.core.registry import create
 from rung.core.task import Document, Example, Task
-from rung.data.duplicates import find_duplicates
+from rung.data.leakage.copies import find_duplicates
 from rung.experiment.evaluate import summarise
 from rung.methods.slots import seeded_sample
 from rung.models.linear import LinearModel, fit_linear

@@ -1,0 +1,1 @@
+"""Annotation: which rows first, what each annotator said, how far they agree, and a new version of the data set."""
