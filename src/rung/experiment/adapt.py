@@ -38,8 +38,9 @@ def adapt(session: Session, cell: Cell, coming: Sequence[Cell], progress: Progre
     budget = Budget(journal=journal, seconds=seconds, progress=progress, charged=session.bench.charged)
     fit = fit_data(session.prepared, run.path, working, cell.method)
     watch = Stopwatch()
-    before = [float(journal.notes.get(f"spent_{what}", 0.0)) for what in ("seconds", "cpu", "money")]
-    paid = session.bench.purse.spent
+    before = [float(journal.notes.get(f"spent_{what}", 0.0)) for what in ("seconds", "cpu")]
+    purse = session.bench.purse
+    purse.account = cell.name
     session.memory.restart()
 
     def spent() -> Spend:
@@ -49,7 +50,7 @@ def adapt(session: Session, cell: Cell, coming: Sequence[Cell], progress: Progre
             seconds=taken,
             cpu_seconds=before[1] + watch.cpu,
             gpu_seconds=taken if "cuda" in session.bench.of(cell).ref.engine else 0.0,
-            money=before[2] + session.bench.purse.spent - paid,
+            money=purse.spent_on(cell.name),
             memory_gib=session.memory.stretch_gib,
         )
 
@@ -79,7 +80,7 @@ def adapt(session: Session, cell: Cell, coming: Sequence[Cell], progress: Progre
         used = spent()
         journal.note("spent_seconds", used.seconds)
         journal.note("spent_cpu", used.cpu_seconds)
-        journal.note("spent_money", used.money)
+        purse.account = ""
     notes = {key: value for key, value in journal.notes.items() if not key.startswith("spent_")}
     outcome = Outcome(
         cell=cell, status="done", candidate=candidate.id, spent=used, trials=journal.records(), notes=notes

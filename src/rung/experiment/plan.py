@@ -14,7 +14,7 @@ from rung.core.method import Method
 from rung.core.model import Model
 from rung.core.registry import create, find, parts
 from rung.core.task import FitData
-from rung.experiment.purse import PaidModel, Purse
+from rung.experiment.purse import ANSWERS, PaidModel, Purse
 from rung.experiment.setup import Prepared
 from rung.models.cache import CachedModel
 from rung.store.records import Cell, Plan, Spend
@@ -50,8 +50,8 @@ class Bench:
 
     models: Mapping[str, Model]
     purse: Purse
-    answers: Path | None = None
-    """Where the answers of paid endpoints are kept, so that none is paid for twice."""
+    run: Path | None = None
+    """The run folder, where the answers of endpoints are kept, so that none is paid for twice."""
 
     def of(self, cell: Cell) -> Model:
         return self.models[cell.model] if cell.model != NO_MODEL else next(iter(self.models.values()))
@@ -60,7 +60,8 @@ class Bench:
         """An endpoint on this run's account: its answers are kept and count towards the limit. A local model as it is."""
         if not model.ref.options.get("base_url"):
             return model
-        return PaidModel(model if self.answers is None else CachedModel(model, self.answers), self.purse)
+        paid = PaidModel(model, self.purse)
+        return paid if self.run is None else CachedModel(paid, self.run / ANSWERS)
 
     def release(self) -> None:
         for model in self.models.values():
@@ -68,10 +69,11 @@ class Bench:
                 model.release()
 
 
-def open_bench(prepared: Prepared, answers: Path | None = None) -> Bench:
-    """Every model of the task; `answers` as in `Bench`."""
+def open_bench(prepared: Prepared, run: Path | None = None) -> Bench:
+    """Every model of the task; in a `run` folder what was charged for it before counts towards the limit."""
     models: dict[str, Model] = {}
-    bench = Bench(models, Purse(prepared.config.budget.max_cost), answers)
+    limit = prepared.config.budget.max_cost
+    bench = Bench(models, Purse(limit) if run is None else Purse.of_run(run, limit), run)
     for entry in prepared.config.models:
         models[entry.label] = bench.charged(open_model(prepared, entry))
     return bench

@@ -31,7 +31,6 @@ from rung.experiment.plan import make_plan, open_bench
 from rung.experiment.session import Session, Unwatched, Watcher
 from rung.experiment.setup import Prepared, prepare
 from rung.methods.slots import encoder_named, seeded_sample
-from rung.models.cache import paid
 from rung.store.records import Cell, Decision, Outcome, Plan
 from rung.store.runs import RunFolder
 
@@ -94,9 +93,7 @@ def _start(
     compare_all: bool,
     limits: Limits,
 ) -> Session:
-    answers = run.path / "answers.sqlite"
-    bench = open_bench(prepared, answers)
-    bench.purse.spent = paid(answers)
+    bench = open_bench(prepared, run.path)
     mode: Literal["compare", "climb"] = "climb" if prepared.task.target is not None and not compare_all else "compare"
     metrics = [create("metric", name, task=prepared.task) for name in prepared.task.metrics]
     first = not (run.path / "run.yaml").is_file()

@@ -457,6 +457,9 @@ def test_a_watcher_is_told_every_step(tmp_path: Path, asked: Asked) -> None:
         def __init__(self) -> None:
             self.lines: list[str] = []
 
+        def reading(self) -> Progress:
+            return Silent()
+
         def planned(self, plan: Plan, run: RunFolder) -> None:
             self.lines.append(f"planned {len(plan.cells)}")
 

@@ -33,6 +33,7 @@ from rung.experiment.diagnosing.recorded_arms import diagnose_task_recordings
 from rung.experiment.diagnosing.reopen import reopen
 from rung.experiment.diagnosing.retrieval_failures import failures_of
 from rung.experiment.meter import Stopwatch
+from rung.experiment.limits import Limits
 from rung.experiment.plan import Bench, fit_data, open_bench
 from rung.experiment.setup import Prepared
 from rung.methods.slots import new_candidate, prompt_slot, seeded_sample
@@ -51,17 +52,18 @@ def diagnose_task(
     questions: int = QUESTIONS,
     model: str = "",
     arms: Mapping[str, Path] | None = None,
+    max_cost: float | None = None,
     progress: Progress | None = None,
 ) -> RunFolder:
     """Diagnose a task's errors on dev, and keep `diagnosis.json` in its run folder. Stopped, the same call goes on.
 
     `source`: a task file, a run, or a folder of runs. `questions`: at most so many, a seeded sample of dev. `model`: the
     name of one of several models; the first by default. `arms`: recordings by arm, instead of `arms` in task.yaml; with
-    either, no model is asked. Raises UsageError E4201, E4202, E4206 (no such model), E2403 (no language model); DataError
+    either, no model is asked. `max_cost`: money for endpoints over the whole run, in place of its budget's. Raises UsageError E4201, E4202, E4206 (no such model), E2403 (no language model); DataError
     E4203-E4205; InterruptedRun when stopped.
     """
     found = reopen(source, runs)
-    prepared, run = found.prepared, found.run
+    prepared, run = Limits(max_cost).applied(found.prepared), found.run
     recorded = arms or {name: prepared.config.path(path) for name, path in prepared.config.arms.named.items()}
     metric: Metric = create("metric", prepared.task.metric, task=prepared.task)
     with folder_lock(run.path):
@@ -98,7 +100,8 @@ def _ask(
     if len(sample) < LEAST:
         raise DataError("E4203", n=len(sample), least=LEAST)
     watch = Stopwatch()
-    bench = open_bench(prepared, run.path / "answers.sqlite")
+    bench = open_bench(prepared, run.path)
+    before = bench.purse.spent
     label, model = _model(bench, label)
     outcome = _made_by("prompt", label, run)
     candidate = _plain(prepared, run, outcome, model)
@@ -119,7 +122,7 @@ def _ask(
     )
     gold = next((arm for arm in arms if arm.name == "gold" and arm.is_there), None)
     retrieval = _retrieval(session, label, gold)
-    spent = watch.spend(money=bench.purse.spent)
+    spent = watch.spend(money=bench.purse.spent - before)
     return find_axis(subject, arms, retrieval=retrieval, spent=spent)
 
 

@@ -23,7 +23,7 @@ from rung.experiment.diagnosing.kept import answers_kept, is_deterministic
 from rung.experiment.diagnosing.probes import LIGHT, Effort, Probe, Skipped, probes, question_field
 from rung.experiment.evaluate import number
 from rung.experiment.meter import Stopwatch
-from rung.experiment.purse import PaidModel, Purse
+from rung.experiment.purse import ANSWERS, PaidModel, Purse, budget_of
 from rung.methods.slots import seeded_sample
 from rung.models.cache import CachedModel
 from rung.stats.bootstrap import guarded_interval, resample
@@ -54,9 +54,12 @@ def measure_run(
     candidate: str = "",
     effort: Effort | None = None,
     paraphrases: Paraphrases | None = None,
+    max_cost: float | None = None,
     progress: Progress | None = None,
 ) -> RunFolder:
     """Measure a run's candidate (the winner by default) on a seeded sample of dev, and keep `stability.json`.
+
+    `max_cost`: money for endpoints over the whole run, in place of its budget's.
 
     Stopped, the same call goes on. Raises UsageError E1301 without a run, E1302 for an unknown candidate, E4207 where no
     winner is named; DataError E4208 without dev questions, E4209 where the paraphrases fit no question;
@@ -77,19 +80,21 @@ def measure_run(
     if not sample:
         raise DataError("E4208", run=run.path)
     with folder_lock(run.path):
-        purse = Purse(((record.get("config") or {}).get("budget") or {}).get("max_cost"))
+        purse = Purse.of_run(run.path, budget_of(record) if max_cost is None else max_cost)
+        before = purse.spent
         backend: Model = find("model", chosen.model.kind).open(
             chosen.model, adapter=chosen.adapter, folder=run.candidate_folder(name)
         )
         if chosen.model.options.get("base_url"):
-            backend = PaidModel(CachedModel(backend, run.path / "answers.sqlite"), purse)
+            backend = CachedModel(PaidModel(backend, purse), run.path / ANSWERS)
         opened = open_candidate(chosen, run.candidate_folder(name), run.indexes, model=backend)
         subject = Measured(run, name, chosen.method, task, create("metric", task.metric, task=task), seed)
         try:
             found = measure(subject, opened, sample, effort, paraphrases=paraphrases, progress=progress)
         except KeyboardInterrupt as error:
             raise InterruptedRun("E4001", run=run.path) from error
-        run.write_stability(found.model_copy(update={"spent": found.spent.model_copy(update={"money": purse.spent})}))
+        spent = found.spent.model_copy(update={"money": purse.spent - before})
+        run.write_stability(found.model_copy(update={"spent": spent}))
     return run
 
 

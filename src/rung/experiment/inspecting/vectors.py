@@ -80,7 +80,7 @@ def vector_file(folder: Path, encoder: Encoder, name: str) -> Path:
 
 def _read(path: Path, encoder: str) -> dict[str, NDArray[np.float32]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             if str(file["encoder"]) != encoder:
                 return {}
             return dict(zip(file["hashes"].tolist(), file["vectors"], strict=True))
