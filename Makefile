@@ -28,6 +28,9 @@ demo-labels: $(STAMP)  ## the label task of the same desk
 demo-zh: $(STAMP)  ## the label task of the Chinese desk, report in Chinese
 	$(BIN)/rung run examples/tenants-desk-zh/labels.yaml --lang zh
 
+demo-data: $(STAMP)  ## a dirty call log and odd documents, made into a masked, checked, documented data set
+	cd examples/dirty-desk && rm -rf datasets quality && PATH="$(CURDIR)/$(BIN):$$PATH" sh -e ./make-data.sh
+
 test: $(STAMP)  ## the test suite
 	$(BIN)/python -m pytest
 
@@ -57,4 +60,4 @@ bench-html: $(STAMP)
 clean:  ## remove what was built, and no run
 	rm -rf $(VENV) .cache build dist
 
-.PHONY: help setup demo demo-labels demo-zh test test-all check docs clean
+.PHONY: help setup demo demo-labels demo-zh demo-data test test-all check docs clean

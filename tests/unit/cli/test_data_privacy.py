@@ -61,6 +61,7 @@ def test_a_masked_data_set_of_its_own_has_no_past(desk: Path, tmp_path: Path) ->
     masked = DataSet(tmp_path / "masked")
     assert masked.version().parent == ""
     assert masked.version().sources[0].licence == "own"
+    assert [step.name for step in masked.version().steps] == ["import", "mask"]
     assert not [p for p in (tmp_path / "masked").rglob("*") if p.is_file() and b"13812345678" in p.read_bytes()]
     back = unmask_data(tmp_path / "masked", map=tmp_path / "maps" / "m.json", out=tmp_path / "plain")
     assert DataSet(tmp_path / "plain").read() == DataSet(desk).read()

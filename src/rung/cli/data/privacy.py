@@ -118,7 +118,7 @@ def mask_data(
         kept_map.write(reversible)
     kept: Version | Path
     if out is not None and not out.suffix:
-        kept = DataSet(out).commit(masked, [step], sources=rows.sources)
+        kept = DataSet(out).commit(masked, [*rows.past(), step], sources=rows.sources)
     elif rows.dataset is not None and out is None and not step.touched:
         kept = rows.dataset.version()
     else:

@@ -20,6 +20,14 @@ class Rows:
     dataset: DataSet | None = None
     """The data set that they are of; None for a plain file."""
     sources: tuple[Source, ...] = ()
+    version: str = ""
+    """Id of the version that was read."""
+
+    def past(self) -> tuple[Step, ...]:
+        """What was done to them before, oldest first, without samples: for a new data set that must not hold old values."""
+        history = self.dataset.history(self.version) if self.dataset is not None else []
+        steps = [step for version in reversed(history) for step in version.steps]
+        return tuple(step.model_copy(update={"samples": ()}) for step in steps)
 
 
 def open_rows(where: str | Path) -> Rows:
@@ -30,7 +38,8 @@ def open_rows(where: str | Path) -> Rows:
     reference = Reference.parse(where)
     if is_dataset(reference.folder):
         dataset = DataSet(reference.folder)
-        return Rows(dataset.read(reference.version), dataset, dataset.version(reference.version).sources)
+        version = dataset.version(reference.version)
+        return Rows(dataset.read(version.id), dataset, version.sources, version.id)
     from rung.data.formats.read import read_records
 
     read = read_records(Path(where))
