@@ -17,7 +17,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 DATASETS = ROOT.parent / "shared" / "datasets"
 RESULTS = Path(__file__).with_name("results")
-PACKAGES = ("rung", "torch", "transformers", "peft", "trl", "lm_eval", "scikit-learn", "numpy")
+PACKAGES = ("rung", "torch", "transformers", "peft", "trl", "trafilatura", "lm_eval", "scikit-learn", "numpy")
 
 
 def say(text: str) -> None:

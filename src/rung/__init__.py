@@ -24,6 +24,18 @@ _WHERE = {
     "diagnose_recordings": "rung.experiment.diagnosing.recorded_arms",
     "assess": "rung.cli.assess",
     "compare_models": "rung.cli.models",
+    **dict.fromkeys(("clean_data", "undo_data"), "rung.cli.data.clean"),
+    "check_quality": "rung.cli.data.check",
+    "find_copies": "rung.cli.data.duplicates",
+    "forget": "rung.cli.data.forget",
+    **dict.fromkeys(("find_personal_data", "mask_data", "unmask_data"), "rung.cli.data.privacy"),
+    "data_read": "rung.cli.data.read",
+    "draft_data": "rung.cli.data.draft",
+    **dict.fromkeys(
+        ("export_labels", "finish_labels", "import_labels", "label_agreement", "next_rows", "record_label"),
+        "rung.cli.label_desk",
+    ),
+    **dict.fromkeys(("data_schema", "export_data", "import_data"), "rung.cli.data.convert"),
     **dict.fromkeys(("data_card", "data_diff", "data_log"), "rung.cli.data.versions"),
 }
 __all__ = [
@@ -36,30 +48,65 @@ __all__ = [
     "assess",
     "calibrate_judge",
     "check",
+    "check_quality",
+    "clean_data",
     "compare",
     "compare_models",
     "data_card",
     "data_diff",
     "data_log",
+    "data_read",
+    "data_schema",
     "diagnose",
     "diagnose_recordings",
     "doctor",
+    "draft_data",
+    "export_data",
+    "export_labels",
+    "find_copies",
+    "find_personal_data",
+    "finish_labels",
+    "forget",
+    "import_data",
+    "import_labels",
     "init",
     "judge_run",
+    "label_agreement",
     "list_parts",
+    "mask_data",
+    "next_rows",
     "plan",
+    "record_label",
     "report",
     "run",
     "show",
     "stability",
+    "undo_data",
+    "unmask_data",
 ]
 
 if TYPE_CHECKING:
     from rung.cli.assess import assess
     from rung.cli.commands import ask, check, compare, doctor, init, list_parts, plan, report, run, show
+    from rung.cli.data.check import check_quality
+    from rung.cli.data.clean import clean_data, undo_data
+    from rung.cli.data.convert import data_schema, export_data, import_data
+    from rung.cli.data.draft import draft_data
+    from rung.cli.data.duplicates import find_copies
+    from rung.cli.data.forget import forget
+    from rung.cli.data.privacy import find_personal_data, mask_data, unmask_data
+    from rung.cli.data.read import data_read
     from rung.cli.data.versions import data_card, data_diff, data_log
     from rung.cli.diagnosis import diagnose, stability
     from rung.cli.judge import calibrate_judge, judge_run
+    from rung.cli.label_desk import (
+        export_labels,
+        finish_labels,
+        import_labels,
+        label_agreement,
+        next_rows,
+        record_label,
+    )
     from rung.cli.models import compare_models
     from rung.core.candidate import Candidate
     from rung.core.evaluation import Evaluation

@@ -12,6 +12,7 @@ from rung.core.errors import UsageError
 
 if TYPE_CHECKING:
     from rung.core.evaluation import Answer, Metric
+    from rung.core.method import Progress
     from rung.core.registry import Part
     from rung.data.findings import Finding
     from rung.experiment.comparing.compare import Columns
@@ -77,13 +78,13 @@ def _relative(path: Path, folder: Path) -> str:
     return Path(os.path.relpath(path, folder)).as_posix()
 
 
-def check(task: Path = TASK_FILE) -> Checked:
+def check(task: Path = TASK_FILE, *, progress: Progress | None = None) -> Checked:
     """Read the task and all that it names, and look for what would spoil a comparison; nothing is spent."""
     from rung.data.checks import check_data
     from rung.experiment.setup import prepare
 
-    prepared = prepare(task)
-    findings = [*prepared.splits.findings, *check_data(prepared.every, prepared.task, prepared.documents.documents)]
+    prepared = prepare(task, progress)
+    findings = [*prepared.findings, *check_data(prepared.every, prepared.task, prepared.documents.documents)]
     return Checked(
         findings=tuple(findings),
         splits={name: len(part) for name, part in prepared.examples.items()},
@@ -189,6 +190,8 @@ class JudgeFiles:
     judge: Path
     licence: Path | None = None
     """`judge.json` in the working folder when absent, where there is one."""
+    max_cost: float | None = None
+    """Money for its endpoint in this call, in place of its task.yaml's budget.max_cost."""
 
 
 def compare(
@@ -218,7 +221,8 @@ def compare(
     notes: Sequence[Text] = ()
     if judge is not None:
         wanted = (metric,) if isinstance(metric, str) else metric
-        judged, notes = licensed_metrics(open_judge(judge.judge), find_licence(judge.licence), wanted)
+        opened = open_judge(judge.judge, max_cost=judge.max_cost)
+        judged, notes = licensed_metrics(opened, find_licence(judge.licence), wanted)
     folder = compare_files(
         files,
         columns=columns,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rung.cli import commands
-from rung.cli.options import AsJson, LicenceFile
+from rung.cli.options import AsJson, CallMaxCost, LicenceFile
 from rung.cli.spoken import asked_language, in_language, own_language, say, spoken
 from rung.cli.verdict import show_verdict
 from rung.core.errors import Problem, TargetNotMet, UsageError
@@ -57,6 +57,7 @@ def compare(
         Path | None, typer.Option(help="task.yaml or judge.yaml of a judge, whose marks stand beside")
     ] = None,
     licence: LicenceFile = None,
+    max_cost: CallMaxCost = None,
     ci: Annotated[bool, typer.Option("--ci", help="exit 6 unless the other systems hold against --baseline")] = False,
     baseline: Annotated[
         str, typer.Option(help="with --ci: the system that must not be undercut, by its file's name")
@@ -95,7 +96,7 @@ def compare(
         id, question, answer, reference, label, right, group, score, _split(scale), _split(columns), by, common
     )
     gate = Gate(baseline, "lenient" if ci_mode == "lenient" else "strict") if ci else None
-    asked = commands.JudgeFiles(judge, licence) if judge else None
+    asked = commands.JudgeFiles(judge, licence, max_cost) if judge else None
     folder = commands.compare(
         files,
         columns=columns_of,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rung.cli import commands
-from rung.cli.options import AsJson, RunPath, RunsFolder, TaskLang
+from rung.cli.options import AsJson, RunMaxCost, RunPath, RunsFolder, TaskLang
 from rung.cli.spoken import asked_language, own_language
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def diagnose(
     questions: int = 100,
     model: str = "",
     runs: Path | None = None,
+    max_cost: float | None = None,
     progress: Progress | None = None,
     language: Language | None = None,
 ) -> Diagnosis:
@@ -33,11 +34,13 @@ def diagnose(
 
     `source`: a task file, a run, or a folder of runs. `arms`: files of recorded answers by arm (plain, control, gold,
     format, both, or a name of your own for a retrieval system); with them, or with `arms` in task.yaml, no model is asked.
-    A run's report is written anew.
+    `max_cost`: money for endpoints over the whole run, in place of budget.max_cost. A run's report is written anew.
     """
     from rung.experiment.diagnosing.diagnose import diagnose_task
 
-    run = diagnose_task(source, runs=runs, questions=questions, model=model, arms=arms, progress=progress)
+    run = diagnose_task(
+        source, runs=runs, questions=questions, model=model, arms=arms, max_cost=max_cost, progress=progress
+    )
     found = run.read_diagnosis()
     assert found is not None
     _report(run, language)
@@ -52,13 +55,14 @@ def stability(
     questions: int = 50,
     paraphrases: Path | None = None,
     column: str = "paraphrase",
+    max_cost: float | None = None,
     progress: Progress | None = None,
     language: Language | None = None,
 ) -> Stability:
     """Measure whether a candidate (the winner by default) answers the same when dev questions are asked otherwise.
 
     `repeats`: how often the very same is asked. `paraphrases`: a CSV or JSONL file with other wordings in `column`, and
-    an `id` or the question as it stands. Kept as `stability.json`; the run's report is written anew.
+    an `id` or the question as it stands. `max_cost`: as for `diagnose`. Kept as `stability.json`; the run's report is written anew.
     """
     from rung.experiment.diagnosing.probes import Effort
     from rung.experiment.diagnosing.stability import Paraphrases, measure_run
@@ -68,6 +72,7 @@ def stability(
         candidate=candidate,
         effort=Effort(questions=questions, repeats=repeats),
         paraphrases=Paraphrases(paraphrases, column) if paraphrases else None,
+        max_cost=max_cost,
         progress=progress,
     )
     found = folder.read_stability()
@@ -100,6 +105,7 @@ def diagnose_command(
     questions: Annotated[int, typer.Option(help="dev questions to ask, at most", min=10)] = 100,
     model: Annotated[str, typer.Option(help="one of several models; the first when absent")] = "",
     runs: RunsFolder = None,
+    max_cost: RunMaxCost = None,
     lang: TaskLang = None,
     json: AsJson = False,
 ) -> None:
@@ -116,7 +122,15 @@ def diagnose_command(
     language = asked_language(lang)
     with Screen(language or own_language()) as screen:
         progress = screen.bar("diagnose")
-        found = diagnose(source, questions=questions, model=model, runs=runs, progress=progress, language=language)
+        found = diagnose(
+            source,
+            questions=questions,
+            model=model,
+            runs=runs,
+            max_cost=max_cost,
+            progress=progress,
+            language=language,
+        )
     if json:
         print(commands.to_json(found.model_dump(mode="json")))
     else:
@@ -130,6 +144,7 @@ def stability_command(
     questions: Annotated[int, typer.Option(help="dev questions to ask, at most", min=1)] = 50,
     paraphrases: Annotated[Path | None, typer.Option(help="file with other wordings that people wrote")] = None,
     column: Annotated[str, typer.Option(help="column of that file that holds the wording")] = "paraphrase",
+    max_cost: RunMaxCost = None,
     lang: TaskLang = None,
     json: AsJson = False,
 ) -> None:
@@ -149,6 +164,7 @@ def stability_command(
             questions=questions,
             paraphrases=paraphrases,
             column=column,
+            max_cost=max_cost,
             progress=screen.bar("stability"),
             language=language,
         )

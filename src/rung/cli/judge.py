@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rung.cli import commands
-from rung.cli.options import AsJson, JudgeFile, LicenceFile, OwnLang, RunPath, TaskLang
+from rung.cli.options import AsJson, CallMaxCost, JudgeFile, LicenceFile, OwnLang, RunMaxCost, RunPath, TaskLang
 from rung.cli.spoken import asked_language, own_language, say, spoken
 from rung.core.errors import Problem, TargetNotMet
 
@@ -31,18 +31,21 @@ def calibrate_judge(
     *,
     out: Path | None = None,
     threshold: float | None = None,
+    max_cost: float | None = None,
     progress: Progress | None = None,
 ) -> Licence:
     """Measure a judge's agreement with people's labels and write its licence: to `judge.json`, or to `out`.
 
-    `threshold`: what the lower end of kappa's interval must reach; 0.4 when absent.
+    `threshold`: what the lower end of kappa's interval must reach; 0.4 when absent. `max_cost`: money for the judge's
+    endpoint in this call, in place of its task.yaml's budget.max_cost; stopped by it (InterruptedRun E4003), the same call
+    goes on with what was answered.
     """
     from rung.experiment.judges.calibrate import THRESHOLD, calibrate
     from rung.experiment.judges.judging import open_judge
     from rung.store.judging import LICENCE, write_licence
 
     limit = THRESHOLD if threshold is None else threshold
-    licence = calibrate(open_judge(judge), labels, threshold=limit, progress=progress)
+    licence = calibrate(open_judge(judge, max_cost=max_cost), labels, threshold=limit, progress=progress)
     write_licence(out or LICENCE, licence)
     return licence
 
@@ -54,12 +57,14 @@ def judge_run(
     licence: Path | None = None,
     before: str = "",
     after: str = "",
+    max_cost: float | None = None,
     language: Language | None = None,
     progress: Progress | None = None,
 ) -> DimensionTable:
     """Have a licensed judge mark the answers of two candidates of a run, and write the report anew.
 
     `licence`: `judge.json` in the working folder when absent. What is not licensed is not marked, and the table says why.
+    `max_cost`: money for endpoints over the whole run, in place of its budget's; what is marked by then is kept.
     """
     from rung.core.method import Silent
     from rung.experiment.judges import judging
@@ -68,7 +73,7 @@ def judge_run(
 
     folder = RunFolder.existing(run)
     found = find_licence(licence)
-    opened = judging.open_judge(judge)
+    opened = judging.open_judge(judge, max_cost=max_cost, run=folder)
     table = judging.judge_run(folder, opened, found, before=before, after=after, progress=progress or Silent())
     commands.report(folder.path, language=language)
     return table
@@ -82,6 +87,7 @@ def calibrate_command(
     threshold: Annotated[
         float, typer.Option(help="what the lower end of kappa's 95% interval must reach", min=0.0, max=1.0)
     ] = 0.4,
+    max_cost: CallMaxCost = None,
     lang: OwnLang = None,
     json: AsJson = False,
 ) -> None:
@@ -97,7 +103,10 @@ def calibrate_command(
 
     language = asked_language(lang) or own_language()
     with Screen(language) as screen:
-        found = calibrate_judge(judge, labels, out=out, threshold=threshold, progress=screen.bar("judge"))
+        progress = screen.bar("judge")
+        found = calibrate_judge(
+            judge, labels, out=out, threshold=threshold, max_cost=max_cost, progress=progress
+        )
     print(commands.to_json(found.model_dump(mode="json")) if json else "\n".join(told(found, language)))
     say(str(out or LICENCE))
     if not any(each.licensed for each in found.dimensions):
@@ -111,6 +120,7 @@ def score_command(
     licence: LicenceFile = None,
     before: Annotated[str, typer.Option(help="a candidate; the zero-shot prompt when absent")] = "",
     after: Annotated[str, typer.Option(help="a candidate; the winner when absent")] = "",
+    max_cost: RunMaxCost = None,
     lang: TaskLang = None,
     json: AsJson = False,
 ) -> None:
@@ -125,7 +135,16 @@ def score_command(
     language = asked_language(lang)
     with Screen(language or own_language()) as screen:
         progress = screen.bar("judge")
-        table = judge_run(run, judge, licence=licence, before=before, after=after, language=language, progress=progress)
+        table = judge_run(
+            run,
+            judge,
+            licence=licence,
+            before=before,
+            after=after,
+            max_cost=max_cost,
+            language=language,
+            progress=progress,
+        )
     if json:
         print(commands.to_json(table.model_dump(mode="json")))
         return

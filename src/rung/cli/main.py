@@ -15,6 +15,7 @@ from rung.cli.assess import assess_command
 from rung.cli.compare import compare
 from rung.cli.data.app import app as data_app
 from rung.cli.diagnosis import diagnose_command, stability_command
+from rung.cli.label import app as label_app
 from rung.cli.models import models
 from rung.cli.options import AsJson, RunPath, RunsFolder, TaskFile, TaskLang
 from rung.cli.rate import rate_command
@@ -54,7 +55,10 @@ def init(
 @app.command()
 def check(task: TaskFile = commands.TASK_FILE, json: AsJson = False) -> None:
     """Read the task, its examples and documents, and say what would spoil a comparison. Nothing is spent."""
-    checked = commands.check(task)
+    from rung.cli.screen import Screen
+
+    with Screen(own_language()) as screen:
+        checked = commands.check(task, progress=screen.reading())
     if json:
         print(
             commands.to_json(
@@ -180,6 +184,7 @@ app.command()(compare)
 app.add_typer(judge.app, name="judge")
 app.command("rate")(rate_command)
 app.add_typer(models, name="models")
+app.add_typer(label_app, name="label")
 app.add_typer(data_app, name="data")
 app.command("assess")(assess_command)
 

@@ -17,4 +17,11 @@ LicenceFile = Annotated[
     Path | None,
     typer.Option("--licence", help="the judge's licence, from rung judge calibrate; ./judge.json when absent"),
 ]
+RunMaxCost = Annotated[
+    float | None, typer.Option("--max-cost", help="money for endpoints, over the whole run; instead of budget.max_cost")
+]
+CallMaxCost = Annotated[
+    float | None,
+    typer.Option("--max-cost", help="money for the judge's endpoint in this call; instead of its budget.max_cost"),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON for programs")]

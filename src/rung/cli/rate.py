@@ -13,7 +13,7 @@ import typer
 
 from rung.cli import commands
 from rung.cli.options import OwnLang
-from rung.cli.spoken import asked_language, own_language, say, spoken
+from rung.cli.spoken import asked_language, harmless, own_language, say, spoken
 
 if TYPE_CHECKING:
     from rung.core.task import Language
@@ -79,7 +79,7 @@ def rate(items: Sequence[Shown], session: Session, *, rubric: Rubric | None = No
             session.write(f"{session.words('question')}: {item.example.text}\n")
             names = ("A", "B") if len(item.texts) == 2 else ("",)
             for name, text in zip(names, item.texts, strict=True):
-                session.write(f"\n{session.words('answer')} {name}".rstrip() + f":\n{_harmless(text)}\n")
+                session.write(f"\n{session.words('answer')} {name}".rstrip() + f":\n{harmless(text)}\n")
             said = _preference(session) if rubric is None else _marks(session, rubric)
             if said is None:
                 break
@@ -87,11 +87,6 @@ def rate(items: Sequence[Shown], session: Session, *, rubric: Rubric | None = No
             log.add([item.row(session.rater, said) | {"time": now}])
             done += 1
     return Rated(done, len(left) - done, session.path)
-
-
-def _harmless(text: str) -> str:
-    """An answer cannot move the cursor or colour the screen."""
-    return "".join(char if char.isprintable() or char in "\n\t" else "�" for char in text)
 
 
 def _preference(session: Session) -> dict[str, str] | None:

@@ -89,6 +89,9 @@ class Screen:
         if self._bars is not None:
             self._bars.stop()
 
+    def reading(self) -> Bar:
+        return self.bar(self._words("screen.reading"))
+
     def planned(self, plan: Plan, run: RunFolder) -> None:
         able = sum(not cell.blockers for cell in plan.cells)
         told = self._words("screen.planned", run=run.path.name, n=able, sizes=_sizes(plan, self._words))

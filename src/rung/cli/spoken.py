@@ -54,3 +54,8 @@ def asked_language(lang: str | None) -> Language | None:
 def say(text: str = "") -> None:
     """Talk: to stderr."""
     print(text, file=sys.stderr, flush=True)
+
+
+def harmless(text: str) -> str:
+    """A text of somebody else's, which cannot move the cursor or colour the screen."""
+    return "".join(char if char.isprintable() or char in "\n\t" else "\ufffd" for char in text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -29,6 +30,14 @@ _MAGIC = (
     b"\x7fELF",
     b"SQLite format 3",
 )
+# Codecs of seven bits, which read as ASCII where their switches go unseen: a switch, and the codec that it belongs to.
+_SWITCHES = [
+    (re.compile(rb"\x1b\$\([@BDO-Q]|\x1b\$[@B]|\x1b\([IJ]"), ("iso2022_jp_2", "iso2022_jp_3", "iso2022_jp_ext")),
+    (re.compile(rb"\x1b\$\)C"), ("iso2022_kr",)),
+    (re.compile(rb"~\{(?:[!-w][!-~]){2,}~\}"), ("hz",)),
+]
+_RARE = ("johab",)
+"""Codecs tried where no usual one fits."""
 _CONTROLS = bytes(set(range(32)) - {9, 10, 12, 13, 27})
 _SURE = 64
 """Bytes outside ASCII below which a guess stays a guess."""
@@ -69,6 +78,8 @@ def detect_encoding(opened: Callable[[], BinaryIO], where: str) -> Encoding:
         for mark, name in _MARKS:
             if head.startswith(mark):
                 return Encoding(name)
+        if switched := _switched(head):
+            return switched
         sample = head
         if not _looks_binary(head):
             odd = _first_block_not_utf8(head, file)
@@ -83,6 +94,22 @@ def detect_encoding(opened: Callable[[], BinaryIO], where: str) -> Encoding:
     if guess is None:
         raise DataError("E2104", where)
     return guess
+
+
+def _switched(head: bytes) -> Encoding | None:
+    """A codec whose switches stand in text that is otherwise ASCII, and which reads it as letters."""
+    if not head.isascii():
+        return None
+    for switch, names in _SWITCHES:
+        if switch.search(head):
+            for name in names:
+                try:
+                    text = codecs.getincrementaldecoder(name)().decode(head)
+                except UnicodeDecodeError:
+                    continue
+                if any(char.isalpha() and not char.isascii() for char in text):
+                    return Encoding(name)
+    return None
 
 
 def _looks_binary(head: bytes) -> bool:
@@ -125,11 +152,24 @@ def _guess(sample: bytes) -> Encoding | None:
     others = tuple(dict.fromkeys(name for name in names[1:] if name != names[0]))
     unsure = sum(byte >= 128 for byte in sample[:BLOCK]) < _SURE
     if names and (names[0].startswith(("utf_16", "utf_32")) or not unsure):
-        return Encoding(names[0], bool(others), others)
+        settled = names[0] == "gb18030" and _everyday_chinese(sample)
+        return Encoding(names[0]) if settled else Encoding(names[0], bool(others), others)
     # On a handful of characters the guess is a coin toss; text of everyday Chinese characters only is taken for Chinese.
     if _everyday_chinese(sample):
         return Encoding("gb18030", True, tuple(name for name in dict.fromkeys(names) if name != "gb18030"))
-    return Encoding(names[0], True, others) if names else None
+    return Encoding(names[0], True, others) if names else _rare(sample)
+
+
+def _rare(sample: bytes) -> Encoding | None:
+    for name in _RARE:
+        try:
+            text = codecs.getincrementaldecoder(name)().decode(sample)
+        except UnicodeDecodeError:
+            continue
+        letters = [char for char in text if char >= "\x80"]
+        if sum("\uac00" <= char <= "\ud7a3" for char in letters) > len(letters) / 2:
+            return Encoding(name, guessed=True)
+    return None
 
 
 def _widened(name: str) -> str:

@@ -1,7 +1,7 @@
 """The row of all data work: whatever a file of training or test data says about one question, and nothing lost.
 
 Every format that Rung reads becomes records, every step of data work takes and gives records, and every format that it writes is
-made from them. `schema/record.schema.json` says the same to other programs.
+made from them. `formats/record.schema.json` says the same to other programs.
 """
 
 from __future__ import annotations

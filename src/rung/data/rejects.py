@@ -88,3 +88,17 @@ def rejects_jsonl(rejects: Iterable[Reject]) -> str:
 def count_rejects(rejects: Iterable[Reject]) -> dict[str, int]:
     """Rejected rows by code, the most frequent first."""
     return dict(Counter(reject.code for reject in rejects).most_common())
+
+
+def check_share(file: str, good: int, rejects: Sequence[Reject], limit: float) -> None:
+    """Raise DataError E2106 for a file without rows, TooManyRejects E2121 above the limit and E2122 where no row is good."""
+    bad = len(rejects)
+    read = good + bad
+    if not read:
+        raise DataError("E2106", file)
+    if good and bad <= limit * read:
+        return
+    counts = ", ".join(f"{code}: {n}" for code, n in count_rejects(rejects).items())
+    code = "E2121" if good else "E2122"
+    values = {"bad": bad, "read": read, "share": f"{bad / read:.1%}", "limit": f"{limit:.1%}", "counts": counts}
+    raise TooManyRejects(code, [Problem(code, file, values), *(reject.problem for reject in rejects[:5])], rejects)

@@ -1,8 +1,8 @@
-"""A data file as rows of values by column, whichever of CSV, TSV, JSONL and JSON it is."""
+"""A data file as rows of values by column, whichever of CSV, TSV, JSONL, JSON, Excel and Parquet it is."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -11,11 +11,13 @@ from typing import Any
 from rung.core.errors import DataError
 from rung.data.csv_rows import check_header, find_delimiter, read_rows
 from rung.data.encoding import Encoding
+from rung.data.findings import Finding
 from rung.data.json_rows import MAX_LIST, read_list, read_objects
 from rung.data.lines import LineFile
 from rung.data.rejects import BadRow, Reject, Row
 
 SUFFIXES = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json"}
+SUFFIXES |= {".xlsx": "workbook", ".xls": "workbook", ".parquet": "parquet"}
 _NAMES = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
 _SAMPLE = 100
 
@@ -26,24 +28,30 @@ class DataFile:
     def __init__(self, path: Path, encoding: str | None = None) -> None:
         """Settle format, encoding and header.
 
-        Raises DataError E2100 for an unknown format, E2106 for an empty file; E2101-E2105 from reading and E2107-E2110
-        from its header or form.
+        Raises DataError E2100 for an unknown format, E2106 for an empty file; E2101-E2105 from reading, E2107-E2110 from
+        its header or form, E2231-E2235 for a workbook or Parquet file that cannot be read.
         """
         self.path = path
         suffix = (path.with_suffix("") if path.suffix == ".gz" else path).suffix.lower()
         if suffix not in SUFFIXES:
             raise DataError("E2100", path.name, suffix=suffix or path.name, known=", ".join(SUFFIXES))
-        self._lines = LineFile(path, encoding)
         self._format = SUFFIXES[suffix]
+        self.columns: tuple[str, ...] = ()
+        """Header of a table; objects of a JSON file may each have their own fields."""
+        self.dialect = self._format
+        self.encoding = Encoding("utf-8")
+        self.findings: tuple[Finding, ...] = ()
+        if self._format in {"workbook", "parquet"}:
+            self._open_binary(suffix)
+            return
+        self._lines = LineFile(path, encoding)
+        self.encoding = self._lines.encoding
         sample = list(islice(self._lines, _SAMPLE))
         first = next((line for line in sample if line.text.strip()), None)
         if first is None:
             raise DataError("E2106", path.name)
         if self._format == "json" and first.text.lstrip().startswith("{"):
-            self._format = "jsonl"
-        self.columns: tuple[str, ...] = ()
-        """Header of a CSV file; objects of a JSON file may each have their own fields."""
-        self.dialect = self._format
+            self._format = self.dialect = "jsonl"
         if self._format == "csv":
             self._delimiter = find_delimiter(sample, suffix)
             self.dialect = f"{suffix[1:]}, {_NAMES[self._delimiter]}"
@@ -56,10 +64,27 @@ class DataFile:
             self.columns = tuple(name for name in self._header if name)
 
     @property
-    def encoding(self) -> Encoding:
-        return self._lines.encoding
+    def textual(self) -> bool:
+        """Whether cells are texts, so that lists and mappings in them are JSON, and an empty one says nothing."""
+        return self._format in {"csv", "workbook"}
+
+    def _open_binary(self, suffix: str) -> None:
+        self._rows: Iterable[Row]
+        if self._format == "workbook":
+            from rung.data.formats.workbook import open_sheet
+
+            sheet = open_sheet(self.path)
+            self._rows, self.columns, self.findings = sheet, sheet.columns, sheet.findings
+            self.dialect = f"{suffix[1:]}, {sheet.name}"
+        else:
+            from rung.data.formats.parquet import ParquetFile
+
+            self._rows = opened = ParquetFile(self.path)
+            self.columns = opened.columns
 
     def __iter__(self) -> Iterator[Row]:
+        if self._format in {"workbook", "parquet"}:
+            return iter(self._rows)
         if self._format == "csv":
             return self._csv_rows()
         return read_objects(self._lines) if self._format == "jsonl" else read_list(self._whole_text(), self.path.name)

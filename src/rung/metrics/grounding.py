@@ -17,7 +17,7 @@ from rung.metrics.scoring import MeanMetric
 
 
 def document_of(passage: str) -> str:
-    """The document that a passage was cut from: passage ids are `<document>#<n>`."""
+    """The document that a passage was cut from: passage ids are `<document>#<n>`, or `<document>#<n> (<page>)`."""
     return passage.rpartition("#")[0] or passage
 
 

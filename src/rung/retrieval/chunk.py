@@ -49,9 +49,9 @@ def chunk_documents(documents: Sequence[Document], chunk_words: int, overlap: in
     to `overlap` words of whole sentences from the one before. Two Chinese characters count as one word, since they say
     about as much.
 
-    Item: `id` is `<document id>#<n>`, n from 1. `text` is the title and the headings, then characters `start` to `end`
-    of the document, unchanged, as its last `end - start` characters; the title and headings do not count towards
-    `chunk_words`. `payload` = {document, title, start, end}.
+    Item: `id` is `<document id>#<n>`, n from 1, with the page where there are pages: `report.pdf#4 (p. 2)`. `text` is
+    the title and the headings, then characters `start` to `end` of the document, unchanged, as its last `end - start`
+    characters; the title and headings do not count towards `chunk_words`. `payload` = {document, title, start, end}.
     """
     if chunk_words < _LEAST or not 0 <= overlap < chunk_words:
         raise ValueError(
@@ -64,7 +64,9 @@ def chunk_documents(documents: Sequence[Document], chunk_words: int, overlap: in
             text = f"{passage.above}\n{body}" if passage.above else body
             start, end = passage.span
             payload = {"document": document.id, "title": document.title, "start": start, "end": end}
-            items.append(Item(f"{document.id}#{n}", text, payload))
+            # The id is what a citation shows; it ends with the page where the document has pages.
+            place = document.place(start).replace("#", "")
+            items.append(Item(f"{document.id}#{n} ({place})" if place else f"{document.id}#{n}", text, payload))
     return items
 
 

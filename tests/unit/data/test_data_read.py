@@ -200,7 +200,7 @@ def test_a_line_that_never_ends_is_skipped(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("name", "content", "code"),
     [
-        ("rows.xlsx", b"PK\x03\x04", "E2100"),
+        ("rows.xlsx", b"PK\x03\x04", "E2235"),
         ("rows.csv", b"PK\x03\x04" + bytes(range(256)) * 20, "E2103"),
         ("rows.csv", bytes(range(256)) * 20, "E2103"),
         ("rows.csv", b"", "E2106"),

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rung.core.answer import Item
-from rung.core.task import Document, Passage
+from rung.core.task import Document, Mark, Passage
+from rung.metrics.grounding import document_of
 from rung.retrieval.chunk import chunk_documents, count_words
 
 
@@ -108,6 +109,14 @@ def test_text_without_a_place_to_cut_is_cut_anyway() -> None:
 def test_blank_document_yields_nothing_and_ids_are_per_document() -> None:
     documents = [Document("a", "A", " \n\n"), Document("b", "B", "text"), Document("c", "C", "text")]
     assert [item.id for item in chunk_documents(documents, 40, 0)] == ["b#1", "c#1"]
+
+
+def test_a_passage_names_its_page_and_still_its_document() -> None:
+    text = f"{words(30)}.\n\n{words(30)}."
+    document = Document("a#1.pdf", "A", text, marks=(Mark(0, "p. 1"), Mark(text.rindex("\n"), "Sheet #2")))
+    ids = [item.id for item in chunk_documents([document], 40, 0)]
+    assert ids == ["a#1.pdf#1 (p. 1)", "a#1.pdf#2 (Sheet 2)"]
+    assert {document_of(id) for id in ids} == {"a#1.pdf"}
 
 
 def test_code_is_no_heading_and_an_open_fence_loses_nothing() -> None:

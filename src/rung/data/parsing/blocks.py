@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from rung.core.task import Document, Mark
 
+_NUMBERED = re.compile(r"\d{1,9}[.)]\s")
 BlockKind = Literal["heading", "paragraph", "item", "table", "code", "note"]
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A piece of a file that belongs together: a paragraph, a table as Markdown rows, a heading without its marks."""
+    """A piece of a file that belongs together: a paragraph, a table as Markdown rows, a heading without its marks.
+
+    An item of a numbered list begins with its number ("3. Sign"), any other item has no mark.
+    """
 
     kind: BlockKind
     text: str
@@ -51,18 +56,20 @@ def to_document(parsed: Parsed, id: str, name: str) -> Document:
     parts: list[str] = []
     marks: list[Mark] = []
     length = 0
+    last = ""
     for block in parsed.blocks:
         text = _written(block)
         if not text:
             continue
         if parts:
-            gap = "\n" if block.kind == "item" and parts[-1].lstrip().startswith("- ") else "\n\n"
+            gap = "\n" if block.kind == last == "item" else "\n\n"
             parts.append(gap)
             length += len(gap)
         if block.page and (not marks or marks[-1].label != block.page):
             marks.append(Mark(length, block.page))
         parts.append(text)
         length += len(text)
+        last = block.kind
     return Document(id, parsed.title or name, "".join(parts), dict(parsed.meta), tuple(marks))
 
 
@@ -73,5 +80,5 @@ def _written(block: Block) -> str:
     if block.kind == "heading":
         return f"{'#' * min(max(block.level, 1), 6)} {' '.join(text.split())}"
     if block.kind == "item":
-        return f"{'  ' * block.level}- {text}"
+        return f"{'  ' * block.level}{'' if _NUMBERED.match(text) else '- '}{text}"
     return text

@@ -98,9 +98,12 @@ class DataSet:
         with (home / ROWS).open(encoding="utf-8") as file:
             return tuple(Record.model_validate_json(line) for line in file)
 
-    def commit(self, records: Sequence[Record], steps: Sequence[Step], *, sources: Sequence[Source] = ()) -> Version:
+    def commit(
+        self, records: Sequence[Record], steps: Sequence[Step], *, sources: Sequence[Source] = (), anew: bool = False
+    ) -> Version:
         """Keep rows as a version and make it the current one.
 
+        Its sources are those of the version before and these; only these where no row is kept of it (`anew`).
         Rows that are already kept make no second copy; only the pointer moves. Raises DataError E2725 for ids that
         repeat, E2728 for half a character, InterruptedRun E4002 where another process writes, WriteError for a disk that refuses.
         """
@@ -109,7 +112,7 @@ class DataSet:
             raise DataError("E2725", n=len(twice), ids=", ".join(twice[:20]))
         with self.locked():
             parent = self.current if is_dataset(self.folder) else ""
-            before = self.version(parent).sources if parent else ()
+            before = self.version(parent).sources if parent and not anew else ()
             made = self._describe(records, steps, parent, _merged(before, sources))
             home = self._home(made.id)
             known = (home / MANIFEST).exists()

@@ -85,6 +85,7 @@ def test_rows_without_a_place_stop_the_export_or_are_left_out(tmp_path: Path) ->
         write_records([QA, TALK], tmp_path / "a.json", format="alpaca")
     assert caught.value.code == "E2236"
     assert "1 of 2" in str(caught.value)
+    assert "对话含工具调用" in "".join(caught.value.lines("zh"))
     path = write_records([QA, TALK], tmp_path / "a.json", format="alpaca", skip_unfit=True)
     assert len(json.loads(path.read_text("utf-8"))) == 1
 
@@ -197,7 +198,9 @@ def _labelled(*answers: str) -> list[Record]:
 
 
 def test_labels_are_counted_by_kind_and_merged_only_by_hand(tmp_path: Path) -> None:
-    records = _labelled("是", "是", "是", "是 ", *["否"] * 8, "否", "否", "nan", "", "ＯＫ", "ok", "ok", "是; 否", "None")
+    records = _labelled(
+        "是", "是", "是", "是 ", *["否"] * 8, "否", "否", "nan", "", "ＯＫ", "ok", "ok", "是; 否", "None"
+    )
     checked = check_labels(records)
     assert {f.code for f in checked.findings} == {"E2255", "E2256", "E2162", "E2163"}
     assert checked.merges == {"是 ": "是", "ＯＫ": "ok"}

@@ -15,6 +15,7 @@ from rung.core.errors import DataError, UsageError
 from rung.data.fields import ReadSpec
 from rung.data.formats.containers import NEUTRALISED
 from rung.data.formats.read import read_records
+from rung.data.formats.workbook import open_sheet
 from rung.data.formats.write import write_records
 from rung.data.read import read_examples
 from rung.data.record import Record
@@ -188,3 +189,10 @@ def test_a_name_without_a_kind_is_refused(tmp_path: Path) -> None:
         with pytest.raises(UsageError) as caught:
             write_records([Record(id="a", inputs={"text": "x"})], tmp_path / name)
         assert caught.value.code == "E2249"
+
+
+@pytest.mark.datasets
+def test_the_old_format_reads_as_the_new_one(datasets: Path) -> None:
+    old, new = (open_sheet(datasets / "docs_dirty/office" / name) for name in ("test.xls", "test.xlsx"))
+    assert old.columns == new.columns
+    assert [dict(row.values) for row in old] == [dict(row.values) for row in new]

@@ -53,6 +53,9 @@ def test_rows_come_back_as_they_went_in_and_a_change_is_a_new_version(tmp_path: 
     assert [version.id for version in dataset.history()] == [second.id, first]
     assert second.splits == {"": 3, "train": 1}
     assert second.sources == (FILE,)
+    other = Source(name="b.csv", licence="MIT")
+    assert dataset.commit([row("b")], [Step(name="import")], sources=[other], anew=True).sources == (other,)
+    dataset.undo()
     assert dataset.read(first[:6]) == filled(tmp_path / "copy").read()
     found = diff(dataset.read(first), dataset.read())
     assert (found.added, found.removed, found.same) == (("new",), (), 2)
