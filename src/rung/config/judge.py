@@ -34,6 +34,8 @@ class JudgeSpec:
     language: Language
     endpoint: bool
     """Whether asking it costs money or leaves the machine."""
+    max_cost: float | None = None
+    """The limit on money of its task.yaml; a judge.yaml has none."""
 
 
 def load_judge(path: Path, *, known: tuple[str, ...]) -> JudgeSpec:
@@ -73,6 +75,7 @@ def load_judge(path: Path, *, known: tuple[str, ...]) -> JudgeSpec:
         reference=judge.reference,
         language=judge.language or language,
         endpoint=bool(judge.model.base_url),
+        max_cost=config.budget.max_cost,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rung.core.task import Language
@@ -31,21 +32,23 @@ class DimensionSection:
     """The section; a table without any shown dimension still says why."""
 
     lead: str
-    before: str
-    after: str
+    head: list[str]
+    """The names of the table's columns."""
     lines: tuple[DimensionLine, ...]
 
 
-def dimension_section(table: DimensionTable | None, words: Words) -> DimensionSection | None:
-    """The table in words of one language; None where nobody has judged."""
-    if table is None:
-        return None
+def dimension_sections(tables: Sequence[DimensionTable], words: Words) -> list[DimensionSection]:
+    """The tables in words of one language, people's before a judge's; none where nobody has judged."""
+    return [_section(table, words) for table in tables]
+
+
+def _section(table: DimensionTable, words: Words) -> DimensionSection:
     if table.source == "judge":
         lead = words("dimensions.judge", name=table.judge)
     else:
         alpha = _span(table.rater_agreement) if table.rater_agreement else words("dimensions.alone")
         lead = words("dimensions.people", n=len(table.raters), alpha=alpha)
-    return DimensionSection(lead, table.before, table.after, tuple(_line(row, words) for row in table.rows))
+    return DimensionSection(lead, _head(table, words), tuple(_line(row, words) for row in table.rows))
 
 
 def _line(row: DimensionRow, words: Words) -> DimensionLine:
@@ -72,22 +75,19 @@ def _span(interval: Interval) -> str:
     return f"{interval.point:.2f} ({interval.low:.2f}–{interval.high:.2f})"
 
 
-def head(section: DimensionSection, words: Words) -> list[str]:
-    """The names of the table's columns."""
-    before = words("labelled", name=words("dimensions.before"), value=section.before)
-    after = words("labelled", name=words("dimensions.after"), value=section.after)
+def _head(table: DimensionTable, words: Words) -> list[str]:
+    before = words("labelled", name=words("dimensions.before"), value=table.before)
+    after = words("labelled", name=words("dimensions.after"), value=table.after)
     return [words("dimensions.name"), before, after, words("dimensions.change"), words("dimensions.note")]
 
 
 def cells(line: DimensionLine) -> list[str]:
-    """One row, in the order of `head`."""
+    """One row, in the order of the section's head."""
     return [line.name, line.before, line.after, line.change, line.note]
 
 
 def table_text(table: DimensionTable, language: Language) -> str:
     """For a terminal."""
-    words = Words(language)
-    section = dimension_section(table, words)
-    assert section is not None
-    rows = [head(section, words), *(cells(line) for line in section.lines)]
+    section = _section(table, Words(language))
+    rows = [section.head, *(cells(line) for line in section.lines)]
     return clean("\n".join([section.lead, "", *align(rows, left=len(rows[0]))])) + "\n"

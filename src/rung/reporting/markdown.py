@@ -7,13 +7,14 @@ from collections.abc import Iterable, Sequence
 
 from rung.reporting.costs import ladder_costs
 from rung.reporting.diagnosis import view_diagnosis
-from rung.reporting.dimensions import cells, dimension_section, head
+from rung.reporting.comparison import view_gate
+from rung.reporting.dimensions import cells, dimension_sections
 from rung.reporting.facts import Fact, again_facts, data_facts, findings
 from rung.reporting.ladder import Line, build_ladder, pairs_by_weight
 from rung.reporting.letters import clean, clip
 from rung.reporting.marks import side_by_side
 from rung.reporting.numbers import NONE, Numbers
-from rung.reporting.phrases import Speaker
+from rung.reporting.phrases import PairPhrase, Speaker
 from rung.reporting.reading import Reading
 from rung.reporting.stability import view_stability
 from rung.reporting.words import Words
@@ -40,6 +41,7 @@ def render_markdown(reading: Reading, words: Words) -> str:
         + escape(words("page.run", id=reading.record.get("id", reading.run.path.name))),
         escape(say.reason()),
         *_winner(say),
+        *_gate(say),
         f"## {escape(words('table.title'))}",
         _table(_head(say), [_row(line, say) for line in ladder.lines]),
         *_costs(say),
@@ -112,16 +114,33 @@ def _pairs(say: Speaker) -> list[str]:
     if decision is None:
         return []
     with_winner, others = pairs_by_weight(say.reading)
-    told = [say.pair(pair, decision).sentence for pair in with_winner or others]
+    told = [_tested(say.pair(pair, decision), say) for pair in with_winner or others]
     return _list(say.words("pairs.title"), told)
 
 
-def _dimensions(say: Speaker) -> list[str]:
-    section = dimension_section(say.reading.dimensions, say.words)
-    if section is None:
+def _tested(phrase: PairPhrase, say: Speaker) -> str:
+    comparison = say.reading.comparison
+    if comparison is None or phrase.p_holm is None:
+        return phrase.sentence
+    one, holm = map(say.numbers.p_value, (phrase.p_value, phrase.p_holm))
+    return say.words("pairs.tested", sentence=phrase.sentence, one=one, holm=holm, n=len(comparison.pairs))
+
+
+def _gate(say: Speaker) -> list[str]:
+    gate = view_gate(say.reading.comparison, say.words, say.numbers)
+    if gate is None:
         return []
-    table = _table(head(section, say.words), [cells(line) for line in section.lines])
-    return [f"## {escape(say.words('dimensions.title'))}", escape(section.lead), table]
+    lines = [f"- **{escape(row.state)}** · {escape(row.text)}" for row in gate.rows]
+    lead = f"**{escape(gate.verdict)}** {escape(gate.rule)}"
+    return [f"## {escape(say.words('gate.title'))}", lead, "\n".join(lines)]
+
+
+def _dimensions(say: Speaker) -> list[str]:
+    sections = dimension_sections(say.reading.dimensions, say.words)
+    parts = [f"## {escape(say.words('dimensions.title'))}"] if sections else []
+    for section in sections:
+        parts += [escape(section.lead), _table(section.head, [cells(line) for line in section.lines])]
+    return parts
 
 
 def _costs(say: Speaker) -> list[str]:

@@ -12,7 +12,8 @@ from rung.core.task import Language
 from rung.reporting.charts import Pictures
 from rung.reporting.costs import ladder_costs
 from rung.reporting.diagnosis import arm_name, view_diagnosis
-from rung.reporting.dimensions import dimension_section, head
+from rung.reporting.comparison import view_gate
+from rung.reporting.dimensions import dimension_sections
 from rung.reporting.facts import again_facts, data_facts, findings, glossary
 from rung.reporting.ladder import build_ladder, pairs_by_weight
 from rung.reporting.letters import clean, clip
@@ -34,7 +35,6 @@ def render_page(reading: Reading, words: Words, pictures: Pictures) -> str:
     ladder = build_ladder(reading, words)
     numbers = Numbers(words, reading.currency)
     say = Speaker(reading, ladder, words, numbers)
-    dimensions = dimension_section(reading.dimensions, words)
     return render(
         "report.html",
         words,
@@ -45,8 +45,8 @@ def render_page(reading: Reading, words: Words, pictures: Pictures) -> str:
         ladder=ladder,
         pictures=pictures,
         costs=ladder_costs(reading.costs, ladder, words, numbers),
-        dimensions=dimensions,
-        dimension_head=head(dimensions, words) if dimensions else [],
+        gate=view_gate(reading.comparison, words, numbers),
+        dimensions=dimension_sections(reading.dimensions, words),
         pairs=_pairs(reading, say),
         sides=side_by_side(reading, ladder),
         each=EACH,
@@ -108,6 +108,10 @@ class PairRows:
     @property
     def tested(self) -> bool:
         return any(phrase.p_value is not None for phrase in [*self.first, *self.rest])
+
+    @property
+    def corrected(self) -> bool:
+        return any(phrase.p_holm is not None for phrase in [*self.first, *self.rest])
 
 
 def _pairs(reading: Reading, say: Speaker) -> PairRows:

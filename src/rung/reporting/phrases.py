@@ -30,6 +30,9 @@ class PairPhrase:
     """first - second, positive where the first is better."""
     sentence: str
     p_value: float | None
+    """Of the pair alone."""
+    p_holm: float | None = None
+    """Corrected for all pairs, where `rung compare` has tested them."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,8 @@ class Speaker:
         low, high, point = given.low, given.high, given.point
         if low is None or high is None:
             blank = self.words("pair.unknown", a=self.ladder.name(first), b=self.ladder.name(second))
-            return PairPhrase("unclear", self.ladder.name(first), self.ladder.name(second), given, blank, pair.p_value)
+            names = self.ladder.name(first), self.ladder.name(second)
+            return PairPhrase("unclear", *names, given, blank, *self._p_values(pair, decision))
         if sign < 0:
             low, high, point = -high, -low, None if point is None else -point
         if high < 0:
@@ -158,7 +162,18 @@ class Speaker:
             margin=self.numbers.step(decision.margin, decision.metric),
         )
         turned = Interval(point=point, low=low, high=high)
-        return PairPhrase(relation, self.ladder.name(first), self.ladder.name(second), turned, sentence, pair.p_value)
+        names = self.ladder.name(first), self.ladder.name(second)
+        return PairPhrase(relation, *names, turned, sentence, *self._p_values(pair, decision))
+
+    def _p_values(self, pair: Pair, decision: Decision) -> tuple[float | None, float | None]:
+        """Of the pair alone, and corrected for all pairs."""
+        comparison = self.reading.comparison
+        names = {standing.candidate: standing.model for standing in decision.standings}
+        wanted = {names.get(pair.candidate), names.get(pair.other)}
+        for test in comparison.pairs if comparison else ():
+            if {test.first, test.second} == wanted:
+                return test.p_value, test.p_holm
+        return pair.p_value, None
 
     def made_of(self, candidate: Candidate) -> str:
         """A candidate's filled slots, in the order in which a question meets them."""

@@ -108,7 +108,7 @@ def _lengths(lengths: Lengths, across: int, down: int, named: str) -> str:
             **axis_looks(),
         ),
     )
-    y = _counts(max(row["n"] for row in drawn))
+    y = _counts(max(bin.n for bin in lengths.bins))
     bars = rows(drawn).mark_rect(stroke=TOKENS["paper"], strokeWidth=1)
     chart = bars.encode(x=x, x2="high:Q", y=y, y2=alt.YDatum(0), color=alt.Color("fill:N", scale=None, legend=None))
     return to_svg(chart.properties(width=across, height=down, title=title(named)))
@@ -216,7 +216,7 @@ def _curve(curve: Curve, across: int, down: int, words: Words) -> str:
     low, high = min(ends), max(ends)
     air = 0.1 * (high - low) or 2.0
     domain = [max(-1.0, low - air), min(101.0, high + air)]
-    ticks = round_ticks(*domain, 5)
+    ticks = round_ticks(domain[0], domain[1], 5)
     # Doublings lie equally far apart.
     x = alt.X(
         "rows:Q",

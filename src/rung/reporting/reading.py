@@ -12,7 +12,8 @@ from rung.core.evaluation import Evaluation
 from rung.core.task import Example, Task
 from rung.store.costs import Costs
 from rung.store.diagnosis import Diagnosis, Stability
-from rung.store.judging import DimensionTable, read_table_of
+from rung.store.comparison import Comparison, read_comparison
+from rung.store.judging import DimensionTable, read_tables_of
 from rung.store.records import Decision, Opening, Outcome, Plan
 from rung.store.runs import RunFolder, reading
 
@@ -40,8 +41,10 @@ class Reading:
     diagnosis: Diagnosis | None = None
     stability: Stability | None = None
     """What was asked for last, else the short measurement of the winner, where the verdict had a limit on it."""
-    dimensions: DimensionTable | None = None
+    dimensions: tuple[DimensionTable, ...] = ()
     """Marks before and after, where people or a licensed judge gave some."""
+    comparison: Comparison | None = None
+    """Tests of all pairs and the gate, where this is a run of `rung compare`."""
 
     @property
     def currency(self) -> str:
@@ -78,7 +81,8 @@ def read_run(run: RunFolder) -> Reading:
         costs=run.read_costs(),
         diagnosis=run.read_diagnosis(),
         stability=run.read_stability() or (run.read_stability(winner) if winner else None),
-        dimensions=read_table_of(folder),
+        dimensions=read_tables_of(folder),
+        comparison=read_comparison(folder),
     )
 
 

@@ -9,9 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rung.core.task import Language
-
 if TYPE_CHECKING:
+    from rung.core.task import Language
     from rung.store.records import Text
 
 _SLOT = re.compile(r"\{(\w+)\}")

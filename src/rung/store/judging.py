@@ -13,7 +13,10 @@ from rung.store.runs import reading
 
 R = TypeVar("R", bound=Frozen)
 SCHEMA = 1
-TABLE = "dimensions.json"
+TABLES = ("people", "judge")
+"""Whose marks a table can hold; each lies in a file of its own, `dimensions.<source>.json`."""
+OLD_TABLE = "dimensions.json"
+"""Where either lay before they had files of their own."""
 MAX_FAILURES = 0.1
 """Share of items that a judge may leave without a usable reply."""
 LICENCE = Path("judge.json")
@@ -110,7 +113,7 @@ class DimensionRow(Frozen):
 
 
 class DimensionTable(Frozen):
-    """`dimensions.json` in a run folder: mean marks before and after, from people or from a licensed judge."""
+    """`dimensions.<source>.json` in a run folder: mean marks before and after, from people or from a licensed judge."""
 
     schema_version: int = SCHEMA
     source: Literal["people", "judge"]
@@ -144,15 +147,22 @@ def write_licence(path: Path, licence: Licence) -> None:
     write_json(path, licence.model_dump(mode="json"))
 
 
-def read_table_of(run: Path) -> DimensionTable | None:
-    """The dimension table of a run folder; None where nobody has judged its answers."""
-    path = run / TABLE
-    return _read(path, DimensionTable) if path.is_file() else None
+def read_tables_of(run: Path) -> tuple[DimensionTable, ...]:
+    """The dimension tables of a run folder, people's first; none where nobody has judged its answers."""
+    found = [_read(path, DimensionTable) for source in TABLES if (path := _table(run, source)).is_file()]
+    if (run / OLD_TABLE).is_file():
+        old = _read(run / OLD_TABLE, DimensionTable)
+        found += [old] if old.source not in {table.source for table in found} else []
+    return tuple(sorted(found, key=lambda table: TABLES.index(table.source)))
 
 
 def write_table(run: Path, table: DimensionTable) -> None:
-    """Keep the table in a run folder, in place of an earlier one."""
-    write_json(run / TABLE, table.model_dump(mode="json"))
+    """Keep the table in a run folder, in place of an earlier one from the same source."""
+    write_json(_table(run, table.source), table.model_dump(mode="json"))
+
+
+def _table(run: Path, source: str) -> Path:
+    return run / f"dimensions.{source}.json"
 
 
 def _read(path: Path, kind: type[R]) -> R:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import TYPE_CHECKING
 
-from rung.core.task import Language
+if TYPE_CHECKING:
+    from rung.core.task import Language
 
 _SPACE = re.compile(r"(?<!\d)\s+|\s+(?!\d)")
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")

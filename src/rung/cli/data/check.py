@@ -10,7 +10,6 @@ import typer
 
 from rung.cli import commands
 from rung.cli.options import AsJson, OwnLang
-from rung.cli.screen import Screen
 from rung.cli.spoken import asked_language, own_language, say
 from rung.core.errors import UsageError
 
@@ -86,7 +85,8 @@ def _write(quality: Quality, rows: dict[str, tuple[Look, ...]], folder: Path, la
 
     from rung.core.durable import write_json, write_text
     from rung.reporting.page import in_both
-    from rung.reporting.quality import quality_markdown, quality_page
+    from rung.reporting.quality import quality_page
+    from rung.reporting.quality_text import quality_markdown
 
     first: Language = language or quality.language
     pages = in_both(folder / PAGE, first)
@@ -124,7 +124,8 @@ def check_command(
 
     Example: **rung data check task.yaml --out quality/**
     """
-    from rung.reporting.quality import quality_text
+    from rung.cli.screen import Screen
+    from rung.reporting.quality_text import quality_text
 
     language = asked_language(lang) or own_language()
     with Screen(language) as screen:

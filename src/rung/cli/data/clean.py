@@ -11,7 +11,6 @@ import typer
 
 from rung.cli import commands
 from rung.cli.options import AsJson
-from rung.cli.screen import Screen
 from rung.cli.spoken import own_language, say, spoken
 
 if TYPE_CHECKING:
@@ -104,6 +103,8 @@ def clean_command(
 
     Example: **rung data clean datasets/desk --language zh --max-chars 2000 --dry-run**
     """
+    from rung.cli.screen import Screen
+
     talk = own_language()
     if list_steps:
         _print_steps(json, talk)

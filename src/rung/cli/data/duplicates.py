@@ -12,7 +12,6 @@ import typer
 
 from rung.cli import commands
 from rung.cli.options import AsJson
-from rung.cli.screen import Screen
 from rung.cli.spoken import own_language, spoken
 from rung.core.errors import TargetNotMet, UsageError
 
@@ -168,6 +167,8 @@ def duplicates_command(
 
     Example: **rung data duplicates task.yaml --against benchmarks/ --ci**
     """
+    from rung.cli.screen import Screen
+
     language = own_language()
     with Screen(language) as screen:
         looked = find_copies(

@@ -11,7 +11,6 @@ import typer
 
 from rung.cli import commands
 from rung.cli.options import AsJson
-from rung.cli.screen import Screen
 from rung.cli.spoken import own_language, say, spoken
 
 if TYPE_CHECKING:
@@ -186,6 +185,7 @@ def privacy_command(where: Where, kinds: Kinds = None, text_lang: OnlyLanguage =
 
     Example: **rung data privacy datasets/desk --kinds phone,id_card**
     """
+    from rung.cli.screen import Screen
     from rung.cli.spoken import asked_language
 
     language = own_language()
@@ -220,6 +220,7 @@ def mask_command(
 
     Example: **rung data mask datasets/desk --out datasets/desk-masked --reversible ~/maps/desk.json**
     """
+    from rung.cli.screen import Screen
     from rung.cli.spoken import asked_language
     from rung.core.errors import UsageError
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rung.core.errors import UsageError
-from rung.data.record import Record
-from rung.data.versions.dataset import DataSet, Reference, is_dataset
-from rung.data.versions.version import Source, Step, Version
+
+if TYPE_CHECKING:
+    from rung.data.record import Record
+    from rung.data.versions.dataset import DataSet
+    from rung.data.versions.version import Source, Step, Version
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ def open_rows(where: str | Path) -> Rows:
 
     Raises as reading either does.
     """
+    from rung.data.versions.dataset import DataSet, Reference, is_dataset
+
     reference = Reference.parse(where)
     if is_dataset(reference.folder):
         dataset = DataSet(reference.folder)

@@ -62,12 +62,18 @@ def _distinct(ranked: Sequence[str], count: Counter[str]) -> list[str]:
     kept: list[str] = []
     for term in ranked:
         longer = [other for other in ranked if term != other and term in other and count[other] >= 0.6 * count[term]]
-        if _RUN.fullmatch(term) and longer:
+        if _RUN.fullmatch(term) and (longer or _crosses(term, count)):
             continue
         if any(term in other or other in term for other in kept):
             continue
         kept.append(term)
     return kept
+
+
+def _crosses(term: str, count: Counter[str]) -> bool:
+    """Whether a run of Chinese characters is pieces of several words: a pair in it stands far more often than the whole."""
+    pairs = [count[term[at : at + 2]] for at in range(len(term) - 1)]
+    return len(term) > 2 and max(pairs) > 2 * count[term]
 
 
 @cache

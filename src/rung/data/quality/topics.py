@@ -100,7 +100,8 @@ def describe_topics(
         members = np.flatnonzero(clusters.topic == number)
         off = np.linalg.norm(clusters.reduced[members] - clusters.middles[number], axis=1)
         common = Counter(answers[m] for m in members if answers[m]).most_common(3) if answers else []
-        middling = [texts[m] for m in members[np.argsort(off, kind="stable")[:_MIDDLING]].tolist()]
+        nearest = members[np.argsort(off, kind="stable")[:_MIDDLING]]
+        middling = [texts[m] for m in nearest.tolist()]
         example = unreadable(min(middling, key=lambda text: (len(text) < _TELLING, len(text))))
         topics.append(
             Topic(

@@ -23,6 +23,7 @@ from rung.experiment.diagnosing.kept import answers_kept, is_deterministic
 from rung.experiment.diagnosing.probes import LIGHT, Effort, Probe, Skipped, probes, question_field
 from rung.experiment.evaluate import number
 from rung.experiment.meter import Stopwatch
+from rung.experiment.limits import Limits
 from rung.experiment.purse import ANSWERS, PaidModel, Purse, budget_of
 from rung.methods.slots import seeded_sample
 from rung.models.cache import CachedModel
@@ -65,6 +66,7 @@ def measure_run(
     winner is named; DataError E4208 without dev questions, E4209 where the paraphrases fit no question;
     InterruptedRun when stopped.
     """
+    limit = Limits(max_cost).max_cost
     run = RunFolder.existing(source)
     record = run.read_run()
     with reading(run.path / "run.yaml"):
@@ -80,7 +82,7 @@ def measure_run(
     if not sample:
         raise DataError("E4208", run=run.path)
     with folder_lock(run.path):
-        purse = Purse.of_run(run.path, budget_of(record) if max_cost is None else max_cost)
+        purse = Purse.of_run(run.path, budget_of(record) if limit is None else limit)
         before = purse.spent
         backend: Model = find("model", chosen.model.kind).open(
             chosen.model, adapter=chosen.adapter, folder=run.candidate_folder(name)

@@ -220,8 +220,8 @@ def _tell_repeats(work: _Work, repeats: Repeats) -> None:
     for place in np.flatnonzero(copied >= 0).tolist():
         first = records[copied[place]]
         across = first.split != records[place].split
-        values = {"id": first.id, "split": first.split or "", "near": place in near}
-        work.reasons[place].append(Reason(kind="duplicate", weight=_DUPLICATE[across], values=values))
+        found = {"id": first.id, "split": first.split or "", "near": place in near}
+        work.reasons[place].append(Reason(kind="duplicate", weight=_DUPLICATE[across], values=found))
 
 
 def _agreement(work: _Work) -> Agreement | None:

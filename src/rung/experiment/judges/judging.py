@@ -16,6 +16,8 @@ from rung.core.model import Failure, Model
 from rung.core.registry import find
 from rung.core.task import Example
 from rung.experiment.judges.dimensions import Marks, before_and_after, dimension_rows
+from rung.experiment.limits import Limits
+from rung.experiment.purse import PaidModel, Purse, budget_of
 from rung.experiment.sentences import Sentences, percent_text
 from rung.metrics.judge import (
     CHUNK,
@@ -45,12 +47,21 @@ def rubric_of(spec: JudgeSpec) -> Rubric:
     return Rubric(dimensions, spec.scale, spec.language, spec.reference)
 
 
-def open_judge(path: Path) -> Judge:
-    """The judge of a task.yaml or judge.yaml; what an endpoint has answered once is not asked and paid for again."""
+def open_judge(path: Path, *, max_cost: float | None = None, run: RunFolder | None = None) -> Judge:
+    """The judge of a task.yaml or judge.yaml; what an endpoint has answered once is not asked and paid for again.
+
+    `max_cost`: money for its endpoint, in place of the file's budget.max_cost; above it asking raises InterruptedRun E4003.
+    It is for this call; where the judge works for a `run` it is over the whole run, what earlier commands spent included,
+    and the run's own limit goes before that of the file. Raises UsageError E1311 for a limit that is no amount.
+    """
+    asked = Limits(max_cost=max_cost).max_cost
     spec = load_judge(path, known=known_dimensions())
     model: Model = find("model", spec.model.kind).open(spec.model)
     if spec.endpoint:
-        model = CachedModel(model, cache_folder() / "judging.sqlite")
+        own = budget_of(run.read_run()) if run else None
+        limit = next((each for each in (asked, own, spec.max_cost) if each is not None), None)
+        purse = Purse.of_run(run.path, limit) if run else Purse(limit)
+        model = CachedModel(PaidModel(model, purse), cache_folder() / "judging.sqlite")
     return Judge(model, rubric_of(spec))
 
 
@@ -154,7 +165,7 @@ def judge_run(
     after: str = "",
     progress: Progress,
 ) -> DimensionTable:
-    """Mark the answers of two candidates of a run and write its `dimensions.json`.
+    """Mark the answers of two candidates of a run and write its `dimensions.judge.json`.
 
     A dimension without a licence is not asked about: its row says what is missing. Raises UsageError E4319 where there are
     not two candidates with answers.
