@@ -44,7 +44,7 @@ app = typer.Typer(
     cls=_LabelGroup,
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    help="Label rows by hand: **rung label datasets/desk --annotator anna**.\n\n"
+    help="Label rows by hand.\n\nExample: **rung label datasets/desk --annotator anna**\n\n"
     "Rows that a model is unsure of come first, every answer is kept at once, and the same command goes on.",
 )
 

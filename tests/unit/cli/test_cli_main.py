@@ -36,7 +36,7 @@ COMMANDS = typer.main.get_command(main.app).commands  # type: ignore[attr-define
 WAITING = """
 import sys, time
 from rung.cli import commands, main
-def wait(*_):
+def wait(*_, **__):
     for word in sys.argv.pop().split(","):
         try:
             print(word, flush=True)
@@ -188,7 +188,7 @@ def test_the_users_own_setting_goes_before_the_systems(
 def test_each_kind_of_error_has_its_exit_code(
     rung: Callable[..., Said], monkeypatch: pytest.MonkeyPatch, error: RungError, code: int
 ) -> None:
-    def fail(*_: Any) -> None:
+    def fail(*_: Any, **__: Any) -> None:
         raise error
 
     monkeypatch.setattr(commands, "check", fail)
@@ -198,7 +198,7 @@ def test_each_kind_of_error_has_its_exit_code(
 
 
 def test_a_bug_of_ours_is_not_hidden(rung: Callable[..., Said], monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: Any) -> None:
+    def fail(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(commands, "check", fail)

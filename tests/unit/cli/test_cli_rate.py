@@ -21,7 +21,7 @@ from rung.experiment.judges import judging
 from rung.metrics.judge import Judge, Rubric, dimension
 from rung.models.fake import FakeModel
 from rung.store.comparison import read_comparison
-from rung.store.judging import read_table_of
+from rung.store.judging import read_tables_of
 from rung.store.records import Interval
 from rung.store.runs import RunFolder
 
@@ -162,15 +162,14 @@ def test_marks_of_people_become_the_before_and_after_table_of_the_report(
     keys = "4\n2\ns\n" * (2 * QUESTIONS)
     said = rung("rate", run.path, "--rater", "mei", "--marks", "--before", "old", keys=keys)
     assert f"{2 * QUESTIONS} rated, 0 left" in said.err
-    table = read_table_of(run.path)
-    assert table is not None
+    (table,) = read_tables_of(run.path)
     assert (table.source, table.raters, table.before, table.after) == ("people", ("mei",), "old", "new")
     assert [row.systems[0].mean.point for row in table.rows] == [4.0, 2.0, None]
     assert [row.pairs for row in table.rows] == [QUESTIONS, QUESTIONS, 0]
     page = (run.path / "report.html").read_text("utf-8")
     assert "Before and after, dimension by dimension" in page
     assert "4.00 (" in page
-    assert json.loads((run.path / "report.json").read_text("utf-8"))["dimensions"]["source"] == "people"
+    assert json.loads((run.path / "report.json").read_text("utf-8"))["dimensions"][0]["source"] == "people"
     assert rung("report", run.path, "--lang", "zh").code == 0
     assert "逐方面对比" in (run.path / "report.html").read_text("utf-8")
     assert "逐方面对比" in (run.path / "report.md").read_text("utf-8")
