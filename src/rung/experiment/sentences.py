@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
-from rung.experiment.wording import money
+from rung.experiment.wording import Lang, fill, money
 from rung.store.records import Text
 
-_SLOT = re.compile(r"\{(\w+)\}")
-_HAN = re.compile(r"[\u3400-\u9fff]")
-_LATIN = re.compile(r"[0-9A-Za-z%]")
-Lang = Literal["en", "zh"]
 
 
 class Sentences:
@@ -33,7 +28,7 @@ class Sentences:
     def __call__(self, key: str, /, **values: object) -> Text:
         """A sentence; a value that is a Text goes in by its language. Unknown keys: KeyError."""
         forms = self.forms[key]
-        return Text(en=_fill(forms["en"], values, "en"), zh=_fill(forms["zh"], values, "zh"))
+        return Text(en=_filled(forms["en"], values, "en"), zh=_filled(forms["zh"], values, "zh"))
 
 
 SENTENCES = Sentences(Path(__file__).with_name("sentences.json"))
@@ -50,18 +45,9 @@ def teller(key: str) -> Teller:
     return partial(SENTENCES, key)
 
 
-def _fill(text: str, values: dict[str, object], language: Lang) -> str:
-    def shown(mark: re.Match[str]) -> str:
-        value = values[mark[1]]
-        said = str(getattr(value, language)) if isinstance(value, Text) else str(value)
-        if language == "en" or not said:
-            return said
-        # Chinese is set with a space between Han and Latin.
-        left = " " if _HAN.match(text[: mark.start()][-1:]) and _LATIN.match(said[0]) else ""
-        right = " " if _LATIN.match(said[-1]) and _HAN.match(text[mark.end() :][:1]) else ""
-        return left + said + right
-
-    return _SLOT.sub(shown, text)
+def _filled(text: str, values: dict[str, object], language: Lang) -> str:
+    said = {name: getattr(value, language) if isinstance(value, Text) else str(value) for name, value in values.items()}
+    return fill(text, said, language)
 
 
 def join_names(parts: Sequence[Text], *, sentence: bool = False) -> Text:

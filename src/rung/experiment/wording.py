@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 from rung.store.records import Decision, Standing, Text
 
+_SLOT = re.compile(r"\{(\w+)\}")
+_HAN = re.compile(r"[\u3400-\u9fff]")
+_LATIN = re.compile(r"[0-9A-Za-z%]")
 Lang = Literal["en", "zh"]
 
 
@@ -19,12 +24,23 @@ def _words() -> dict[str, Any]:
 
 
 def _say(key: str, language: Lang, **values: object) -> str:
-    text: str = _words()[key][language]
-    for name, value in values.items():
-        shown = str(value)
-        text = text.replace("{" + name + "}", shown)
-        text = text.replace("{" + name.capitalize() + "}", _sentence_start(shown))
-    return text
+    shown = {name: str(value) for name, value in values.items()}
+    starts = {name.capitalize(): _sentence_start(value) for name, value in shown.items()}
+    return fill(_words()[key][language], starts | shown, language)
+
+
+def fill(text: str, values: Mapping[str, str], language: Lang) -> str:
+    """A text with its values; Chinese is set with a space between Han and Latin."""
+
+    def shown(mark: re.Match[str]) -> str:
+        said = values[mark[1]]
+        if language == "en" or not said:
+            return said
+        left = " " if _HAN.match(text[: mark.start()][-1:]) and _LATIN.match(said[0]) else ""
+        right = " " if _LATIN.match(said[-1]) and _HAN.match(text[mark.end() :][:1]) else ""
+        return left + said + right
+
+    return _SLOT.sub(shown, text)
 
 
 def _sentence_start(name: str) -> str:

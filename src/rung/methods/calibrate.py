@@ -50,7 +50,7 @@ def calibrate(fit: FitData, model: Model, budget: Budget, candidate: Candidate) 
         priors = tuple(float(x) for x in choice_logits(raw, plain).mean(axis=0))
         for weight in (0.0, 0.5, 1.0):
             output = plain.model_copy(update={"priors": priors if weight else (), "prior_weight": weight})
-            score = score_of(metric, dev, _answers(dev, choice_logits(scores, output), output))
+            score = score_of(fit, metric, dev, _answers(dev, choice_logits(scores, output), output))
             options.append((score, output))
             setting = {"normalise": normalise, "prior_weight": weight}
             if budget.journal.find(setting) is None:

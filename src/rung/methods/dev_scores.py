@@ -10,12 +10,13 @@ import numpy as np
 
 from rung.core.answer import Opened, answer_many
 from rung.core.append_log import AppendLog, read_log
-from rung.core.evaluation import Metric, Score, parts_matrix
+from rung.core.evaluation import Metric, Score
 from rung.core.method import Budget, Trial
 from rung.core.model import Model
 from rung.core.task import Example, FitData
 from rung.methods.race import Spent
-from rung.methods.tuning import Setting, metric_of, open_for, totalled
+from rung.methods.tuning import Setting, metric_of, open_for
+from rung.stats.failing import worth
 from rung.stats.intervals import Floats
 
 FILE = "scores.jsonl"
@@ -47,8 +48,10 @@ class DevScores:
                 raise Spent
             self._answer(opened or open_for(self._fit, setting.candidate, self._model), missing)
         self._begun = True
-        sign = 1.0 if self.metric.better == "higher" else -1.0
-        return sign * np.array([float(self._kept[name, example.id]["value"]) for example in examples])
+        kept = [self._kept[name, example.id] for example in examples]
+        if self.metric.better == "higher":
+            return np.array([float(line["value"]) for line in kept])
+        return -np.array([1.0 if line["status"] == "failed" else float(line["value"]) for line in kept])
 
     def _answer(self, opened: Opened, examples: Sequence[Example]) -> None:
         started = time.perf_counter()
@@ -71,7 +74,7 @@ class DevScores:
 
     def score(self, setting: Setting, examples: Sequence[Example]) -> float:
         """The metric over questions already asked; higher is better."""
-        return totalled(self.metric, parts_matrix(self._scores(setting, examples), self.metric.parts))
+        return worth(self.metric, examples, self._scores(setting, examples), self._fit.task.output.labels)
 
     def trial(self, setting: Setting, examples: Sequence[Example]) -> Trial:
         """The record of a setting over questions already asked."""

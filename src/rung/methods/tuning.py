@@ -7,17 +7,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from rung.core.answer import Opened, answer_stream, open_candidate
 from rung.core.candidate import Candidate
-from rung.core.evaluation import Answer, Metric, parts_matrix
+from rung.core.evaluation import Answer, Metric
 from rung.core.method import Budget, Trial
 from rung.core.model import Model
 from rung.core.registry import create
 from rung.core.task import Example, FitData
 from rung.methods.slots import encoder_named, seeded_sample
+from rung.stats.failing import worth
 
 DEV_LIMIT = 100
 """Dev questions a setting is tried on. Enough to tell settings that differ by ten points; finer differences do not decide here."""
@@ -45,23 +43,9 @@ def metric_of(fit: FitData) -> Metric:
     return found
 
 
-def score_of(metric: Metric, examples: Sequence[Example], answers: Sequence[Answer]) -> float:
-    """The metric over all examples, failed answers counted as nothing right: a setting must not gain by failing."""
-    return totalled(metric, parts_matrix(metric.score(examples, answers), metric.parts))
-
-
-def totalled(metric: Metric, parts: NDArray[np.float64]) -> float:
-    """The metric over rows of parts [n, p], turned so that higher is better.
-
-    A row with nan is nothing right, for a macro average or a corpus metric too, to which a row without parts would be no
-    loss: the metric over the other rows, times their share.
-    """
-    known = ~np.isnan(parts).any(axis=1)
-    count = np.array(float(known.sum()))
-    value = float(metric.aggregate(parts[known].sum(axis=0), count)) if known.any() else 0.0
-    # Nothing to average over is nothing right, and comparable.
-    value = 0.0 if np.isnan(value) else value * float(known.mean())
-    return value if metric.better == "higher" else -value
+def score_of(fit: FitData, metric: Metric, examples: Sequence[Example], answers: Sequence[Answer]) -> float:
+    """The metric over all examples, higher is better; a setting never gains by failing (`stats.failing.worth`)."""
+    return worth(metric, examples, metric.score(examples, answers), fit.task.output.labels)
 
 
 def dev_sample(fit: FitData, limit: int | None = None) -> tuple[Example, ...]:
@@ -100,7 +84,7 @@ def _try(
         budget.progress.update(len(answers), len(examples), f"trying {label}")
     failed = sum(answer.failure is not None for answer in answers)
     return Trial(
-        setting.name, score_of(metric, examples, answers), len(examples), time.perf_counter() - started, failed
+        setting.name, score_of(fit, metric, examples, answers), len(examples), time.perf_counter() - started, failed
     )
 
 

@@ -205,9 +205,7 @@ class DevScorer:
         self._steps = tuple(_bind(find("step", step.name), step.arguments) for step in job.candidate.output.steps)
 
     def __call__(self, module: Any) -> float:
-        import numpy as np
-
-        from rung.core.evaluation import parts_matrix
+        from rung.stats.failing import worth
         from rung.training.merge import merged
 
         examples = [Example(row.id, {"": row.request.query}, (row.target,)) for row in self._rows]
@@ -219,10 +217,8 @@ class DevScorer:
             finish(opened, example, row.request, completion)
             for example, row, completion in zip(examples, self._rows, completions, strict=True)
         ]
-        parts = parts_matrix(self._metric.score(examples, answers), self._metric.parts)
-        # An answer that failed counts as nothing right here: a checkpoint must not look better for failing more.
-        score = float(self._metric.aggregate(np.nansum(parts, axis=0), np.array(float(len(parts)))))
-        return score if self._metric.better == "higher" else -score
+        # A checkpoint must not look better for failing more.
+        return worth(self._metric, examples, self._metric.score(examples, answers), self._job.task.output.labels)
 
 
 def _bind(function: Any, arguments: dict[str, Any]) -> Callable[[str], Any]:

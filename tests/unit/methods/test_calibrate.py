@@ -39,7 +39,7 @@ def plain(data: FitData, model: FakeModel, **slots: Any) -> Candidate:
 
 
 def share_right(data: FitData, model: FakeModel, candidate: Candidate) -> float:
-    return score_of(metric_of(data), data.dev, answer_many(open_for(data, candidate, model), data.dev))
+    return score_of(data, metric_of(data), data.dev, answer_many(open_for(data, candidate, model), data.dev))
 
 
 def test_a_leaning_is_measured_on_train_and_taken_off(tmp_path: Path) -> None:

@@ -34,7 +34,8 @@ from rung.data.quality.record import (
     Volume,
 )
 from rung.data.quality.vocabulary import count_vocabulary, measure_lengths
-from rung.reporting.quality import quality_markdown, quality_page, quality_text
+from rung.reporting.quality import quality_page
+from rung.reporting.quality_text import quality_markdown, quality_text
 
 HOSTILE = "<script>alert(1)</script> | `x` \u202e [a](http://evil.example)"
 REASONS = (
@@ -117,10 +118,15 @@ def whole(labels: int = 3) -> Quality:
     return quality.model_copy(update={"findings": take_notes(quality)})
 
 
+@cache
+def page_of(labels: int, language: Language) -> str:
+    return quality_page(whole(labels), language, other="quality.zh.html")
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize("labels", [3, 77])
 def test_the_page_runs_nothing_and_loads_nothing(language: Language, labels: int) -> None:
-    page = quality_page(whole(labels), language, other="quality.zh.html")
+    page = page_of(labels, language)
     assert "<script" not in page
     assert "\u202e" not in page
     assert not re.search(r"(?:src|href)=\"(?!quality\.zh\.html)", page)
@@ -131,7 +137,7 @@ def test_the_page_runs_nothing_and_loads_nothing(language: Language, labels: int
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_figures_stand_with_their_rows_and_interval(language: Language) -> None:
-    page = quality_page(whole(), language)
+    page = page_of(3, language)
     for said in ("80.0%", "75.0–85.0%", "6.0%", "1.0–11.0%", "85.0% (80.0–90.0%)", "0.50"):
         assert said in page
     text = quality_text(whole(), language)

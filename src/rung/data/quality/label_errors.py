@@ -17,6 +17,10 @@ FEWEST = 5
 """Rows of a label without which it is not judged: every fold must leave some to learn it from."""
 
 ODDS = 10.0
+"""A row is suspected where another label is this many times as probable as its own, and more than half of the whole."""
+PRUNES, ESTIMATES = 0.6, 0.8
+"""Share of labels that a head must predict before its joint says which rows are wrong, and how many: the errors of a weaker
+one would be taken for errors of the labels."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,8 @@ def suspect(probabilities: Floats, labels: Ints, *, thresholds: Floats | None = 
     reaches j's threshold, the mean probability of j over the rows that carry it; of several, the most probable counts.
     Suspected are the rows that "prune by noise rate" takes out (section 3.2): where labels are clear the threshold lies so
     high that half of all wrong rows miss it, and would be missed with the bare off-diagonal. A single wrong row among clear ones can miss it still; so rows for which
-    another label has more than half of the probability, and ODDS times that of their own, are suspected too.
+    another label has more than half of the probability, and ODDS times that of their own, are suspected too. A head that
+    predicts fewer than PRUNES of the labels prunes nothing, and below ESTIMATES `wrong` has no value.
     `thresholds` [k]: those of other rows, where these are too few for their own. Ranking is by self-confidence: of the
     paper's scores it found the most planted errors here (`make bench-noise`).
     """
@@ -61,13 +66,17 @@ def suspect(probabilities: Floats, labels: Ints, *, thresholds: Floats | None = 
     others[rows, labels] = -1.0
     suggested = others.argmax(axis=1)
     rival = others[rows, suggested]
+    right = float((own >= rival).mean()) if n else 0.0
+    pruned = _pruned(probabilities, labels, joint) & (own < rival) if right >= PRUNES else np.zeros(n, bool)
     return Suspicions(
         doubt=1 - own,
         margin=own - rival,
         suggested=suggested,
-        suspected=(_pruned(probabilities, labels, joint) & (own < rival)) | ((rival >= ODDS * own) & (rival > 0.5)),
+        suspected=pruned | ((rival >= ODDS * own) & (rival > 0.5)),
         joint=joint,
-        wrong=_wrong_share(joint, np.bincount(labels, minlength=k)),
+        wrong=_wrong_share(joint, np.bincount(labels, minlength=k))
+        if right >= ESTIMATES
+        else Estimate(point=None, n=n),
     )
 
 

@@ -43,15 +43,12 @@ def _labels(quality: Quality) -> Iterator[Note]:
     if errors is None:
         return
     if errors.suspected:
-        wrong, low, high = _percents(errors.wrong)
-        values = {
-            "n": f"{errors.suspected:,}",
-            "judged": f"{errors.judged:,}",
-            "wrong": wrong,
-            "low": low,
-            "high": high,
-        }
-        yield Note(level="warning", code="E2851", values=values)
+        values = {"n": f"{errors.suspected:,}", "judged": f"{errors.judged:,}", "head": _percents(errors.head)[0]}
+        if errors.wrong.point is None:
+            yield Note(level="warning", code="E2858", values=values)
+        else:
+            wrong, low, high = _percents(errors.wrong)
+            yield Note(level="warning", code="E2851", values=values | {"wrong": wrong, "low": low, "high": high})
     if errors.test_suspected:
         yield Note(
             level="warning",

@@ -99,9 +99,9 @@ def describe_topics(
     for number in range(k):
         members = np.flatnonzero(clusters.topic == number)
         off = np.linalg.norm(clusters.reduced[members] - clusters.middles[number], axis=1)
-        common = Counter(answers[m] for m in members if answers[m]).most_common(3) if answers else []
-        nearest = members[np.argsort(off, kind="stable")[:_MIDDLING]]
-        middling = [texts[m] for m in nearest.tolist()]
+        common = Counter(answers[m] for m in members.tolist() if answers[m]).most_common(3) if answers else []
+        nearest: list[int] = members[np.argsort(off, kind="stable")[:_MIDDLING]].tolist()
+        middling = [texts[place] for place in nearest]
         example = unreadable(min(middling, key=lambda text: (len(text) < _TELLING, len(text))))
         topics.append(
             Topic(

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.core.hashing import seed_from
+from rung.data.quality.estimates import share
 from rung.data.quality.head import Predictions, deal_folds, fit_scores
 from rung.data.quality.record import Curve, CurvePoint, Estimate, LabelCount
-from rung.stats.learning import extrapolate_doubling, row_draws
+from rung.stats.learning import Doubling, extrapolate_doubling, row_draws
 
 Ints = NDArray[np.int64]
 Progress = Callable[[float, float, str], None]
@@ -60,8 +61,8 @@ def learning_curve(
         for number in np.unique(fold):
             held = fold == number
             rest = _spread(np.flatnonzero(~held), labels, rng)
-            for at, share in enumerate(SHARES):
-                part = rest[: max(2, round(share * len(rest)))]
+            for at, size in enumerate(SHARES):
+                part = rest[: max(2, round(size * len(rest)))]
                 sizes[at] += len(part)
                 scores = fit_scores(vectors[part], labels[part], vectors[held], k, (like.penalty,))[0]
                 right[seed, at, held] = scores.argmax(axis=1) == labels[held]
@@ -75,18 +76,33 @@ def learning_curve(
     points = tuple(
         CurvePoint(
             rows=int(rows[at]),
-            score=_estimate(float(mean[at].mean()), draws[:, at], n),
+            score=share(mean[at], units),
             lowest=float(by_seed[:, at].min()),
             highest=float(by_seed[:, at].max()),
         )
         for at in range(len(SHARES))
     )
     return Curve(
-        points=points,
-        doubled=Estimate(point=found.point, low=found.low, high=found.high, n=n),
-        gain=Estimate(point=found.gain, low=found.gain_low, high=found.gain_high, n=n),
-        seeds=seeds,
+        points=points, doubled=_doubled(found, points[-1].score), gain=_gain(found, points[-1].score), seeds=seeds
     )
+
+
+def _doubled(found: Doubling, last: Estimate) -> Estimate:
+    """The score after the doubling. Where nearly every row is right resamples hardly differ, so what is sure now bounds it."""
+    low, high = (last.low, last.high) if _settled(found) else (found.low, found.high)
+    return Estimate(point=found.point, low=low, high=high, n=last.n)
+
+
+def _gain(found: Doubling, last: Estimate) -> Estimate:
+    high = found.gain_high
+    if _settled(found):
+        high = max(high, (last.point or 0.0) - (last.low or 0.0))
+    return Estimate(point=found.gain, low=found.gain_low, high=high, n=last.n)
+
+
+def _settled(found: Doubling) -> bool:
+    """Whether no resample gains anything: then they show no spread, and chance is still there."""
+    return found.gain_high - found.gain_low < 1e-9
 
 
 def _spread(rows: Ints, labels: Ints, rng: np.random.Generator) -> Ints:
@@ -101,8 +117,3 @@ def _spread(rows: Ints, labels: Ints, rng: np.random.Generator) -> Ints:
     key = (at + rng.random(len(rows))) / counts[sorted_labels]
     found: Ints = rows[order][np.argsort(key, kind="stable")]
     return found
-
-
-def _estimate(point: float, draws: NDArray[np.float64], n: int) -> Estimate:
-    low, high = (float(end) for end in np.quantile(draws, [0.025, 0.975]))
-    return Estimate(point=point, low=min(low, point), high=max(high, point), n=n)

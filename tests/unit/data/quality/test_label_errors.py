@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from rung.data.leakage.keys import keys_of
+from rung.data.quality import label_errors
 from rung.data.quality.estimates import share
 from rung.data.quality.head import deal_folds, predict_unseen
 from rung.data.quality.label_errors import label_thresholds, suspect
@@ -40,11 +41,19 @@ def test_planted_errors_come_first_and_their_own_label_is_suggested() -> None:
     assert found.wrong.point == pytest.approx(len(planted) / 300, abs=0.02)
 
 
-def test_the_confident_joint_counts_a_row_for_the_label_whose_threshold_it_reaches() -> None:
+def test_the_confident_joint_counts_a_row_for_the_label_whose_threshold_it_reaches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     # Thresholds are 0.7 and 0.6; row 2 is 0.65 sure of label 1, and row 4 of nothing.
     probabilities = np.array([[0.9, 0.1], [0.85, 0.15], [0.35, 0.65], [0.1, 0.9], [0.55, 0.45], [0.55, 0.45]])
     labels = np.array([0, 0, 0, 1, 1, 1])
     assert label_thresholds(probabilities, labels) == pytest.approx([0.7, 0.6])
+    # A head that errs on half of them would not be doubtful.
+    doubtful = suspect(probabilities, labels)
+    assert doubtful.wrong.point is None
+    assert not doubtful.suspected.any()
+    monkeypatch.setattr(label_errors, "PRUNES", 0.0)
+    monkeypatch.setattr(label_errors, "ESTIMATES", 0.0)
     found = suspect(probabilities, labels)
     assert found.joint.tolist() == [[2, 1], [0, 1]]
     assert found.suspected.tolist() == [False, False, True, False, False, False]

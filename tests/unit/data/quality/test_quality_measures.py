@@ -202,6 +202,13 @@ def test_a_learning_curve_rises_and_its_doubling_is_bounded() -> None:
     scores = [point.score.point or 0 for point in curve.points]
     assert scores[0] < scores[-1] <= (curve.doubled.point or 0) <= 1
     assert all((p.score.low or 0) < (p.score.point or 0) < (p.score.high or 0) for p in curve.points)
+    # Where every row is right no resample gains, and chance is still there.
+    clear = np.eye(24, dtype=np.float32)[labels]
+    sure = learning_curve(clear, labels, np.arange(400), 4, like, seeds=1)
+    assert sure is not None
+    assert (sure.gain.point, sure.doubled.point) == (0.0, 1.0)
+    assert 0 < (sure.gain.high or 0) < 0.02
+    assert 0.98 < (sure.doubled.low or 0) < 1
     assert learning_curve(vectors[:60], labels[:60], np.arange(60), 4, like) is None
 
 

@@ -36,7 +36,12 @@ def desk() -> Material:
             Record(id=f"r{n}", inputs={"q": f"{first} and {second} case {n}"}, answers=(label,), split=split)
         )
     for split, id in WRONG.items():
-        question = f"deposit back and my deposit, the {split} case"
+        # Another topic in test, or the wrong row of train would have taught it.
+        about = {
+            "train": "deposit back, deposit paid and deposit money",
+            "test": "boiler broken, window repair and fix the heating",
+        }
+        question = f"{about[split]} {split}"
         records.append(
             Record.model_validate({"id": id, "inputs": {"q": question}, "answers": ("rent",), "split": split})
         )

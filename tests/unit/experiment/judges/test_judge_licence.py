@@ -23,7 +23,7 @@ from rung.experiment.judges.judging import judge_run, licensed_metrics, withheld
 from rung.experiment.judges.ratings import Shown, is_rated, rater_agreement, ratings_table, read_labels
 from rung.metrics.judge import Dimension, Judge, Rubric
 from rung.models.fake import FakeModel
-from rung.store.judging import Licence, read_licence, read_table_of, write_licence
+from rung.store.judging import Licence, read_licence, read_tables_of, write_licence
 from rung.store.runs import RunFolder
 
 RUBRIC = Rubric((Dimension("specific", "it names things"), Dimension("practical", "one can act on it")))
@@ -320,7 +320,7 @@ def test_a_licensed_dimension_is_shown_before_and_after_and_an_unlicensed_one_is
     assert not practical.systems
     assert practical.withheld is not None
     assert "not licensed" in practical.withheld.en
-    assert read_table_of(run.path) == table
+    assert read_tables_of(run.path) == (table,)
 
 
 def test_marks_are_asked_for_once(tmp_path: Path) -> None:
