@@ -12,7 +12,6 @@ from rung.experiment.wording import Lang, fill, money
 from rung.store.records import Text
 
 
-
 class Sentences:
     """The sentences of one JSON file, {key: {en, zh}}, where `{name}` marks a value."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from rung.config.check import check_columns
 from rung.core.errors import UsageError
 from rung.core.hashing import hash_json
 from rung.core.method import Progress
-from rung.core.task import Example, Task
+from rung.core.task import Example, SplitName, Task
 from rung.data.documents import DocumentsResult
 from rung.data.fields import ReadSpec
 from rung.data.findings import Finding
@@ -21,7 +21,7 @@ from rung.data.leakage.copies import CopySearch, DuplicateReport, find_duplicate
 from rung.data.leakage.times import read_times
 from rung.data.read import ReadResult, read_examples, read_files
 from rung.data.rejects import Reject
-from rung.data.split import Splits, SplitSpec, make_split, own_split
+from rung.data.split import NAMES, Splits, SplitSpec, make_split, own_split
 from rung.data.table import read_table
 from rung.experiment.task_documents import by_kept_name, document_findings, task_documents
 
@@ -150,6 +150,24 @@ def prepare(task_file: Path, progress: Progress | None = None) -> Prepared:
     documents = task_documents(config, progress)
     parts = {name: by_kept_name(part, documents.copies) for name, part in parts.items()}
     return Prepared(config, to_task(config, labels), splits, parts, documents, reads, duplicates, removed, templated)
+
+
+def read_undealt(config: Config, spec: ReadSpec, names: Sequence[SplitName] = NAMES) -> dict[str, ReadResult]:
+    """Rows of a task that are too few to be dealt out in three: by the split that they are said to be of, '' for none.
+
+    Raises DataError for files that cannot be used.
+    """
+    if not config.data.examples:
+        return read_files({name: config.path(path) for name, path in config.data_files.items() if name in names}, spec)
+    path = config.path(config.data.examples)
+    dataset = find_dataset(path)
+    if dataset is None:
+        return {"": read_examples(path, spec)}
+    found = read_dataset(dataset, spec)
+    rows: dict[str, list[Example]] = {}
+    for example in found.read.examples:
+        rows.setdefault(found.homes.get(example.id, ""), []).append(example)
+    return {home: replace(found.read, examples=tuple(part)) for home, part in rows.items() if not home or home in names}
 
 
 def _columns(path: Path, spec: ReadSpec) -> tuple[str, ...]:

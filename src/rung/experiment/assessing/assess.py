@@ -19,13 +19,12 @@ from rung.core.errors import BackendError, DataError, Problem, RungError, UsageE
 from rung.core.model import Capabilities, Completion, Failure, Model, ModelRef, Request
 from rung.core.registry import parts
 from rung.core.task import Document, Example, FitData, Task
-from rung.data.read import read_examples, read_files
 from rung.experiment.assessing.advice import ADVICE, Case, advise, conflicts_of, facts_of, missing_of, pilot, summary_of
 from rung.experiment.assessing.evidence import PASSAGE_WORDS, Evidence, gather
 from rung.experiment.costs import LOAD, MONTH_SECONDS, Demand, Priced, Prices, Upkeep, cost_record, prices_of
 from rung.experiment.plan import is_trained, method_named, needs_model, open_model
 from rung.experiment.sentences import plain, teller
-from rung.experiment.setup import Prepared, prepare, read_spec
+from rung.experiment.setup import Prepared, prepare, read_spec, read_undealt
 from rung.experiment.task_documents import by_kept_name, task_documents
 from rung.experiment.wording import method_name
 from rung.methods.estimate import seconds_per_question
@@ -137,18 +136,12 @@ def _material(task_file: Path) -> Material:
 def _unsplit(task_file: Path) -> Material:
     """Too few rows for three splits: all of them are looked at, and there is no test to keep closed."""
     config = load_config(task_file)
-    data, output = config.data, config.output
-    spec = read_spec(config)
-    if data.examples:
-        rows = read_examples(config.path(data.examples), spec).examples
-    else:
-        read = read_files({name: config.path(path) for name, path in config.data_files.items() if name != "test"}, spec)
-        rows = tuple(example for part in read.values() for example in part.examples)
+    output = config.output
+    read = read_undealt(config, read_spec(config), ("train", "dev"))
+    rows = tuple(example for part in read.values() for example in part.examples)
     labels = sorted({row.references[0] for row in rows if row.references}) if output.kind == "label" else ()
     documents = task_documents(config)
-    return Material(
-        config, to_task(config, labels), by_kept_name(rows, documents.copies), (), (), documents.documents
-    )
+    return Material(config, to_task(config, labels), by_kept_name(rows, documents.copies), (), (), documents.documents)
 
 
 def _place(found: Material, config: ModelConfig) -> Place:

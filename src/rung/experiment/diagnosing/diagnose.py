@@ -32,8 +32,8 @@ from rung.experiment.diagnosing.kept import Repeated, answers_kept, is_determini
 from rung.experiment.diagnosing.recorded_arms import diagnose_task_recordings
 from rung.experiment.diagnosing.reopen import reopen
 from rung.experiment.diagnosing.retrieval_failures import failures_of
-from rung.experiment.meter import Stopwatch
 from rung.experiment.limits import Limits
+from rung.experiment.meter import Stopwatch
 from rung.experiment.plan import Bench, fit_data, open_bench
 from rung.experiment.setup import Prepared
 from rung.methods.slots import new_candidate, prompt_slot, seeded_sample

@@ -22,8 +22,8 @@ from rung.data.table import read_table
 from rung.experiment.diagnosing.kept import answers_kept, is_deterministic
 from rung.experiment.diagnosing.probes import LIGHT, Effort, Probe, Skipped, probes, question_field
 from rung.experiment.evaluate import number
-from rung.experiment.meter import Stopwatch
 from rung.experiment.limits import Limits
+from rung.experiment.meter import Stopwatch
 from rung.experiment.purse import ANSWERS, PaidModel, Purse, budget_of
 from rung.methods.slots import seeded_sample
 from rung.models.cache import CachedModel

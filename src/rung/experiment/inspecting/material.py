@@ -12,11 +12,10 @@ from rung.core.durable import write_text
 from rung.core.errors import DataError
 from rung.core.task import Document, Example, Language, OutputKind, SplitName, Task
 from rung.data.documents import read_documents
-from rung.data.read import read_examples, read_files
 from rung.data.record import Record
 from rung.data.table import SUFFIXES, read_table
 from rung.experiment.assessing.assess import TOO_FEW
-from rung.experiment.setup import prepare, read_spec
+from rung.experiment.setup import prepare, read_spec, read_undealt
 from rung.text.script import language_of
 from rung.text.strict_json import read_json
 
@@ -70,11 +69,7 @@ def task_material(task_file: Path) -> Material:
 
 def _unsplit(task_file: Path) -> Material:
     config = load_config(task_file)
-    spec = read_spec(config)
-    if config.data.examples:
-        reads = {"": read_examples(config.path(config.data.examples), spec)}
-    else:
-        reads = read_files({name: config.path(path) for name, path in config.data_files.items()}, spec)
+    reads = read_undealt(config, read_spec(config))
     rows: list[tuple[Example, SplitName | None]] = [
         (example, "test" if name == "test" else None) for name, read in reads.items() for example in read.examples
     ]
