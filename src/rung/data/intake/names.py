@@ -15,7 +15,8 @@ from pathlib import PurePosixPath
 from rung.core.errors import DataError
 from rung.data.encoding import detect_encoding
 from rung.data.parsing.blocks import Remark
-from rung.data.parsing.hidden import find_orders, strip_unseen
+from rung.data.parsing.hidden import find_orders
+from rung.text.unseen import strip_unseen
 
 _EAST_ASIAN = frozenset({"gb18030", "big5hkscs", "cp932", "euc_jp", "cp949"})
 _KANA = re.compile(r"[\u3041-\u3096\u30a1-\u30fa\u30fc]{2}")
@@ -59,7 +60,7 @@ def name_of(found: str) -> Name:
 def shown(found: str) -> str:
     """A name as a person sees it: decoded where it is not UTF-8, on one line, without what cannot be seen."""
     decoded = decode_names([found.encode("utf-8", "surrogateescape")])[0]
-    return _BLANK.sub(" ", strip_unseen(decoded).text)
+    return _BLANK.sub(" ", strip_unseen(decoded))
 
 
 def _escaped(char: str) -> str:

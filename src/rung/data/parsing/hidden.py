@@ -11,17 +11,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from rung.data.parsing.blocks import Block, Remark
-from rung.text.script import CJK
+from rung.text.unseen import strip_unseen, unseen_kinds
 
-# Zero-width marks, bidi marks and overrides, Unicode tags, the selectors that can carry bytes, and controls.
-_UNSEEN = re.compile(
-    "[\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffc\U000e0000-\U000e007f\U000e0100-\U000e01ef"
-    "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]"
-)
-_HYPHEN = "\u00ad"
-_JOINERS = "\u200c\u200d"
-_FLAG = "\U0001f3f4"
-_CJK = re.compile(f"[{CJK}]")
+_TAGS = re.compile("[\U000e0000-\U000e007f]")
 _EXAMPLE = 80
 _REACH = 300
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{40,4000}={0,2}")
@@ -96,35 +88,16 @@ class Seen:
     """What Unicode tag characters spelt."""
 
 
-def strip_unseen(text: str) -> Seen:
-    """Take out characters that show nothing: zero-width, bidi, tags, controls.
-
-    Joiners stay where a script or an emoji needs them, tags in the flags that are made of them. Soft hyphens go without
-    being counted: they are honest layout.
-    """
-    text = text.replace(_HYPHEN, "")
-    if not _UNSEEN.search(text):
+def see(text: str) -> Seen:
+    """Take out characters that show nothing, as `text.unseen` does. Soft hyphens are not counted: they are honest layout."""
+    shown = strip_unseen(text)
+    if shown == text:
         return Seen(text, Counter())
-    removed: Counter[str] = Counter()
-    tags: list[str] = []
-
-    def judged(match: re.Match[str]) -> str:
-        char, at = match.group(), match.start()
-        before = text[at - 1] if at else ""
-        if char in _JOINERS and before >= "\u0600" and not _CJK.match(before) and text[at + 1 : at + 2] >= "\u0600":
-            return char
-        if char >= "\U000e0000":
-            if char >= "\U000e0100":
-                if _CJK.match(before):
-                    return char
-            elif _FLAG in text[max(0, at - 7) : at]:
-                return char
-            else:
-                tags.append(chr(max(32, ord(char) - 0xE0000)))
-        removed[f"U+{ord(char):04X}"] += 1
-        return "\n" if char in "\x0b\x0c" else ""
-
-    return Seen(_UNSEEN.sub(judged, text), removed, "".join(tags))
+    removed = unseen_kinds(text, shown)
+    removed.pop("U+00AD", None)
+    kept = Counter(_TAGS.findall(shown))
+    tags = "" if kept else "".join(chr(max(32, ord(char) - 0xE0000)) for char in _TAGS.findall(text))
+    return Seen(shown, removed, tags)
 
 
 def show_blocks(blocks: Iterable[Block]) -> tuple[tuple[Block, ...], tuple[Remark, ...]]:
@@ -133,7 +106,7 @@ def show_blocks(blocks: Iterable[Block]) -> tuple[tuple[Block, ...], tuple[Remar
     removed: Counter[str] = Counter()
     tags: list[str] = []
     for block in blocks:
-        seen = strip_unseen(block.text)
+        seen = see(block.text)
         if seen.removed:
             removed += seen.removed
         tags.append(seen.tags)

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path, PurePath
 
 from rung.data.parsing.blocks import Parsed, Remark
-from rung.data.parsing.hidden import show_blocks, strip_unseen
+from rung.data.parsing.hidden import see, show_blocks
 from rung.data.parsing.refusal import Unreadable
 from rung.data.parsing.sniff import kind_of_name, sniff
 
@@ -35,7 +35,7 @@ def parse(source: Path | bytes, name: str) -> Parsed:
         raise Unreadable("E2322")
     remarks = [*_wrong_name(name, kind), *parsed.remarks, *told]
     return replace(
-        parsed, title=" ".join(strip_unseen(parsed.title).text.split()), blocks=blocks, remarks=tuple(remarks)
+        parsed, title=" ".join(see(parsed.title).text.split()), blocks=blocks, remarks=tuple(remarks)
     )
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from rung.core.errors import catalogue
 from rung.data.parsing.blocks import Parsed, to_document
-from rung.data.parsing.hidden import find_orders, strip_unseen
+from rung.data.parsing.hidden import find_orders, see
 from rung.data.parsing.parse import parse
 from rung.data.parsing.refusal import Unreadable
 
@@ -229,7 +229,7 @@ def test_unseen_characters_go_and_are_counted() -> None:
     ],
 )
 def test_characters_that_a_script_needs_stay(text: str) -> None:
-    assert strip_unseen(text).text == text
+    assert see(text).text == text
 
 
 @pytest.mark.parametrize(
