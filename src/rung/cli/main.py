@@ -19,7 +19,7 @@ from rung.cli.label import app as label_app
 from rung.cli.models import models
 from rung.cli.options import AsJson, RunPath, RunsFolder, TaskFile, TaskLang
 from rung.cli.rate import rate_command
-from rung.cli.spoken import asked_language, own_language, say, spoken
+from rung.cli.spoken import asked_language, command_language, own_language, say, spoken
 from rung.cli.verdict import show_verdict
 from rung.core.errors import BackendError, InterruptedRun, RungError, UsageError
 
@@ -238,7 +238,7 @@ def main() -> None:
         if code == _INTERRUPTED:
             code = InterruptedRun.exit_code
     except RungError as error:
-        for line in error.lines(own_language()):
+        for line in error.lines(command_language(sys.argv)):
             say(line)
         code = error.exit_code
     except (typer.Abort, KeyboardInterrupt):

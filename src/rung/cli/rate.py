@@ -65,16 +65,21 @@ class Session:
 def rate(items: Sequence[Shown], session: Session, *, rubric: Rubric | None = None) -> Rated:
     """Show what this rater has not rated yet, and keep every rating at once; with a rubric marks are asked for.
 
-    Stopped at any moment, the same call goes on: a line is on disk before the next question is shown.
+    Stopped at any moment, the same call goes on: a line is on disk before the next question is shown. An answer that both
+    systems gave is marked once, for both.
     """
     from rung.core.append_log import AppendLog, read_log
     from rung.experiment.judges.ratings import is_rated
 
     rows = read_log(session.path)
-    left = [item for item in items if not is_rated(item, rows, session.rater)]
+    asked: dict[tuple[str, ...], list[Shown]] = {}
+    for item in items:
+        if not is_rated(item, rows, session.rater):
+            asked.setdefault((item.example.id, *map(str.strip, item.texts)), []).append(item)
+    left = list(asked.values())
     done = 0
     with AppendLog(session.path) as log:
-        for item in left:
+        for item, *twins in left:
             session.write(f"\n--- {session.words('count', k=done + 1, n=len(left))}\n")
             session.write(f"{session.words('question')}: {item.example.text}\n")
             names = ("A", "B") if len(item.texts) == 2 else ("",)
@@ -84,7 +89,7 @@ def rate(items: Sequence[Shown], session: Session, *, rubric: Rubric | None = No
             if said is None:
                 break
             now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            log.add([item.row(session.rater, said) | {"time": now}])
+            log.add([each.row(session.rater, said) | {"time": now} for each in (item, *twins)])
             done += 1
     return Rated(done, len(left) - done, session.path)
 
@@ -144,10 +149,14 @@ def rate_command(
     used = asked_language(lang) or own_language()
     asked = Sources(sources, columns, id, before, after)
     rubric = rubric_for(judge, used)
-    items = to_show(asked.material(), rater=rater, seed=seed, marks=marks)
+    material = asked.material()
+    items = to_show(material, rater=rater, seed=seed, marks=marks)
     session = Session(rater, out, sys.stdin.readline, _to_stderr, used)
+    if same := 0 if marks else len(material.items) - len(items):
+        say(session.words("same", n=same))
     rated = rate(items[: limit or None], session, rubric=rubric if marks else None)
-    say("\n" + session.words("left", done=rated.done, left=rated.left))
+    key = "left" if rated.left or not out.exists() else "all"
+    say("\n" + session.words(key, done=rated.done, left=rated.left, path=out))
     for line in summary(out, rubric, session):
         print(line)
     if marks:

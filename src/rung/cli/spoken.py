@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,9 @@ from rung.core.errors import UsageError
 if TYPE_CHECKING:
     from rung.core.task import Language
     from rung.store.records import Text
+
+
+_LANG = re.compile(r"--lang(=|$)")
 
 
 @cache
@@ -42,6 +46,13 @@ def own_language() -> Language:
         or os.environ.get("LANG", "")
     )
     return "zh" if said.lower().startswith("zh") else "en"
+
+
+def command_language(arguments: Sequence[str]) -> Language:
+    """The language of a whole command line, for its errors: what its --lang says, else the user's own."""
+    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    said = [value if name == "--lang" else name.partition("=")[2] for name, value in pairs if _LANG.match(name)]
+    return said[-1] if said and said[-1] in {"en", "zh"} else own_language()  # type: ignore[return-value]
 
 
 def asked_language(lang: str | None) -> Language | None:

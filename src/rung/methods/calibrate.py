@@ -5,12 +5,13 @@ Small models say their favourite label whatever is asked; what a question adds t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rung.core.answer import choice_logits, prepare
+from rung.core.answer import Opened, choice_logits, prepare
+from rung.core.append_log import AppendLog, read_log
 from rung.core.candidate import Candidate, OutputSlot
 from rung.core.evaluation import Answer
 from rung.core.method import Budget, Trial
@@ -20,6 +21,9 @@ from rung.methods.slots import seeded_sample
 from rung.methods.tuning import dev_sample, metric_of, open_for, score_of
 from rung.training.rows import held_out
 
+FILE = "label_scores.jsonl"
+"""In the method's own folder: {candidate, example, scores}, a line for every question asked; scores are null where it failed."""
+BLOCK = 32
 LEANING_QUESTIONS = 48
 """Training questions over which a label's mean score is taken as the model's leaning."""
 
@@ -36,14 +40,12 @@ def calibrate(fit: FitData, model: Model, budget: Budget, candidate: Candidate) 
     pool = seeded_sample(fit.train, LEANING_QUESTIONS, fit.seed, "leaning")
     opened = open_for(fit, candidate, model)
     budget.progress.update(0, 2, "measuring the model's leanings")
-    hidden = dict(zip((example.id for example in fit.train), held_out(fit.train), strict=True))
-    leaning = model.generate(prepare(opened, pool, exclude=[hidden[example.id] for example in pool]))
+    leaning = _label_scores(fit, opened, pool, dict(zip((e.id for e in fit.train), held_out(fit.train), strict=True)))
     budget.progress.update(1, 2, "calibrating")
-    rows = model.generate(prepare(opened, dev))
-    if any(completion.failure for completion in [*leaning, *rows]):
+    rows = _label_scores(fit, opened, dev, {})
+    if leaning is None or rows is None:
         return candidate
-    scores = np.array([completion.choice_scores for completion in rows])
-    raw = np.array([completion.choice_scores for completion in leaning])
+    raw, scores = np.array(leaning), np.array(rows)
     options: list[tuple[float, OutputSlot]] = []
     for normalise in ("sum", "mean"):
         plain = candidate.output.model_copy(update={"normalise": normalise})
@@ -57,6 +59,34 @@ def calibrate(fit: FitData, model: Model, budget: Budget, candidate: Candidate) 
                 budget.journal.add(Trial(setting, score, len(dev)))
     budget.progress.update(2, 2)
     return candidate.model_copy(update={"output": max(options, key=lambda option: option[0])[1]})
+
+
+def _label_scores(
+    fit: FitData, opened: Opened, examples: Sequence[Example], hidden: Mapping[str, frozenset[str]]
+) -> list[list[float]] | None:
+    """The score of every label for each question, in order; None where an answer failed.
+
+    `hidden`: by question, the solved examples that it may not be shown. Each block is on disk before the next is asked, and
+    none is asked twice.
+    """
+    path, name = fit.folder / FILE, opened.candidate.id
+    kept = {line["example"]: line["scores"] for line in read_log(path) if line["candidate"] == name}
+    missing = [example for example in examples if example.id not in kept]
+    with AppendLog(path) as log:
+        for start in range(0, len(missing), BLOCK):
+            part = missing[start : start + BLOCK]
+            requests = prepare(opened, part, exclude=[hidden.get(example.id, frozenset()) for example in part])
+            found = [
+                None if completion.failure else list(completion.choice_scores)
+                for completion in opened.model.generate(requests)
+            ]
+            log.add(
+                {"candidate": name, "example": example.id, "scores": scores}
+                for example, scores in zip(part, found, strict=True)
+            )
+            kept |= {example.id: scores for example, scores in zip(part, found, strict=True)}
+    scores = [kept[example.id] for example in examples]
+    return None if None in scores else scores
 
 
 def _answers(examples: Sequence[Example], logits: NDArray[np.float64], output: OutputSlot) -> list[Answer]:

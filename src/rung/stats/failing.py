@@ -13,11 +13,11 @@ from rung.core.task import Example
 def worth(metric: Metric, examples: Sequence[Example], scores: Sequence[Score], labels: Sequence[str] = ()) -> float:
     """The metric over all examples, turned so that higher is better; for choosing among settings, never as evidence.
 
-    A failed answer counts as the worst that could have been said. Two numbers are worked out, and the lower one counts: the
-    metric over the other answers, times their share; and the metric with every failed answer replaced, one after another,
-    by whichever of nothing at all and the task's `labels` lowers it most. The first alone would not do: a macro average
-    over labels leaves out a label that nobody was asked for or answered, so that failing on a rare one is a gain. Nor would
-    the second: a corpus metric may not feel one answer less.
+    Every failed answer is replaced, one after another, by whichever of nothing at all and the task's `labels` lowers the
+    metric most, and the result is multiplied by the share of answers that are there. The share alone would not do: a macro
+    average over labels leaves out a label that nobody was asked for or answered, so that failing on a rare one would be a
+    gain. Nor would the replacement alone: a corpus metric may not feel one answer less. Where lower is better, the share
+    divides. A metric of one part is a mean, which needs no replacement.
 
     An example that the metric does not score is left out, and is missing from that share.
     """
@@ -33,17 +33,14 @@ def worth(metric: Metric, examples: Sequence[Example], scores: Sequence[Score], 
         found = metric.aggregate(totals, np.full(totals.shape[:-1], count))
         return sign * np.nan_to_num(found, nan=0.0)
 
-    alone = float(value(total, n))
-    scaled = alone * share if sign > 0 else alone / share
-    failed = [example for example, score in zip(examples, scores, strict=True) if score.status == "failed"]
-    if len(metric.parts) == 1 or not failed:
-        return scaled
     said = ("", *labels)
-    for example in failed:
+    failed = [example for example, score in zip(examples, scores, strict=True) if score.status == "failed"]
+    for example in failed if len(metric.parts) > 1 else ():
         replies = [Answer(example.id, text) for text in said]
         options = parts_matrix(metric.score([example] * len(said), replies), metric.parts)
         options = options[~np.isnan(options).any(axis=1)]
         if len(options):
             n += 1
             total = total + options[int(np.argmin(value(total + options, n)))]
-    return min(scaled, float(value(total, n)))
+    found = float(value(total, n))
+    return found * share if sign > 0 else found / share

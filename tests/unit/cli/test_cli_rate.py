@@ -117,7 +117,9 @@ def test_a_session_goes_on_where_it_stopped_and_other_keys_are_asked_again(
     rows = rows_of(Path("ratings.jsonl"))
     assert len({row["id"] for row in rows}) == len(rows) == QUESTIONS
     assert Counter(row["preferred"] for row in rows) == {"a": 1, "skip": 1, "b": QUESTIONS - 2}
-    assert "0 rated, 0 left" in rung("rate", *files, "--rater", "mei").err
+    over = rung("rate", *files, "--rater", "mei").err
+    assert "0 rated, none left" in over
+    assert "rung judge calibrate --labels ratings.jsonl" in over
     assert f"--- 1 of {QUESTIONS}" in rung("rate", *files, "--rater", "ana").err
 
 
@@ -127,7 +129,7 @@ def test_one_rater_has_nobody_to_agree_with_and_two_have(rung: Callable[..., Sai
     # Another order on the screen; the same system preferred as often as possible is found by its name.
     rows = rows_of(Path("ratings.jsonl"))
     wins = Counter(row["system_a"] for row in rows)
-    assert f"new {wins['new']}, old {wins['old']}, tie 0, by 1 raters" in alone.out
+    assert f"new {wins['new']}, old {wins['old']}, tie 0; raters: 1" in alone.out
     assert "Krippendorff" in rung("rate", *files, "--rater", "ana", keys="b\n" * QUESTIONS).out
 
 
@@ -142,6 +144,34 @@ def test_nothing_to_rate_is_said(rung: Callable[..., Said], files: list[Path]) -
     said = rung("rate", files[0], files[1], files[0].rename("third.jsonl"), "--rater", "mei")
     assert said.code == 2
     assert rung("rate", "nothing", "--rater", "mei").code == 2
+
+
+def test_questions_with_one_answer_are_no_choice_and_the_rater_is_told(
+    rung: Callable[..., Said], files: list[Path]
+) -> None:
+    rows = rows_of(files[0])
+    for row, other in zip(rows[:5], rows_of(files[1]), strict=False):
+        row["answer"] = other["answer"]
+    files[0].write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    said = rung("rate", *files, "--rater", "mei", keys="t\n" * QUESTIONS)
+    assert "5 questions with the same answer from both are not shown." in said.err
+    assert len(screens(said.err)) == QUESTIONS - 5
+
+
+def test_an_answer_that_both_gave_is_marked_once_for_both(rung: Callable[..., Said], files: list[Path]) -> None:
+    files[0].write_text(files[1].read_text("utf-8"), "utf-8")
+    said = rung("rate", *files, "--rater", "mei", "--marks", keys="4\n5\n3\n" * (2 * QUESTIONS))
+    assert len(screens(said.err)) == QUESTIONS
+    rows = rows_of(Path("ratings.jsonl"))
+    assert Counter(row["system"] for row in rows) == {"old": QUESTIONS, "new": QUESTIONS}
+    assert {row["specific"] for row in rows} == {"5"}
+    assert "none left" in rung("rate", *files, "--rater", "mei", "--marks").err
+
+
+@pytest.mark.parametrize("arguments", [["--lang", "zh"], ["--lang=zh"]])
+def test_errors_are_in_the_language_that_was_asked_for(rung: Callable[..., Said], arguments: list[str]) -> None:
+    assert "提示：" in rung("compare", "none.jsonl", "nothing.jsonl", *arguments).err
+    assert "hint:" in rung("compare", "none.jsonl", "nothing.jsonl").err
 
 
 # Marks, and the table they make
@@ -161,7 +191,7 @@ def test_marks_of_people_become_the_before_and_after_table_of_the_report(
     assert len(screens(blank.err)) == 1
     keys = "4\n2\ns\n" * (2 * QUESTIONS)
     said = rung("rate", run.path, "--rater", "mei", "--marks", "--before", "old", keys=keys)
-    assert f"{2 * QUESTIONS} rated, 0 left" in said.err
+    assert f"{2 * QUESTIONS} rated, none left" in said.err
     (table,) = read_tables_of(run.path)
     assert (table.source, table.raters, table.before, table.after) == ("people", ("mei",), "old", "new")
     assert [row.systems[0].mean.point for row in table.rows] == [4.0, 2.0, None]

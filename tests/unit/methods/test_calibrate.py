@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -116,3 +117,29 @@ def test_calibrating_again_after_an_interruption_adds_no_trial_twice(tmp_path: P
     assert calibrate(data, model, Budget(notebook), plain(data, model)) == first
     assert notebook.trials == trials
     assert first.output.choices == LABELS
+
+
+def test_a_stopped_calibration_asks_nothing_again_and_comes_to_the_same(tmp_path: Path) -> None:
+    data, whole = fit(tmp_path / "whole"), leaning(5.0)
+    wanted = calibrate(data, whole, Budget(Notebook()), plain(data, whole))
+    asked = [request.query for batch in whole.calls for request in batch]
+
+    data, stopped = fit(tmp_path / "stopped"), leaning(5.0)
+    real, calls = stopped.generate, []
+
+    def stops(requests: Sequence[Request]) -> list[Completion]:
+        calls.append(requests)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(requests)
+
+    stopped.generate = stops  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        calibrate(data, stopped, Budget(Notebook()), plain(data, stopped))
+    for _ in range(2):
+        assert calibrate(data, stopped, Budget(Notebook()), plain(data, stopped)) == wanted
+    assert [request.query for batch in stopped.calls for request in batch] == asked
+    # Another prompt is another candidate, and is asked.
+    other = new_candidate(data, stopped, "prompt", prompt_slot(data.task, "expert"))
+    calibrate(data, stopped, Budget(Notebook()), other)
+    assert sum(map(len, stopped.calls)) == 2 * len(asked)

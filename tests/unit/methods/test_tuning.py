@@ -100,13 +100,13 @@ def test_failing_is_no_gain(tmp_path: Path) -> None:
 
 
 def test_failing_is_no_gain_by_a_macro_average_either(tmp_path: Path) -> None:
-    """Without the questions that it failed it is right on all of them; without any there is nothing to average."""
+    """Half of it wrong at best, and half of it missing; without any answer there is nothing to average."""
     data = fit(tmp_path, asked=task(metrics=("macro_f1",)))
     metric = metric_of(data)
     right = [Answer(example.id, example.references[0]) for example in data.dev]
     half = [a if n < 4 else Answer(a.example, "", failure=Failure("timeout")) for n, a in enumerate(right)]
     none = [Answer(a.example, "", failure=Failure("timeout")) for a in right]
-    assert [score_of(data, metric, data.dev, answers) for answers in (right, half, none)] == [1.0, 0.5, 0.0]
+    assert [score_of(data, metric, data.dev, answers) for answers in (right, half, none)] == [1.0, 0.25, 0.0]
 
 
 def test_an_unlabelled_row_is_no_solved_example(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rung.core.durable import aside, writing
-from rung.core.hashing import hash_folder, hash_json
+from rung.core.hashing import hash_file, hash_folder, hash_json
 from rung.data import parsing
 from rung.data.intake.limits import Limits
 from rung.data.intake.wire import from_json, to_json
@@ -53,8 +53,9 @@ def parser_version() -> str:
         with contextlib.suppress(PackageNotFoundError):
             libraries[name] = version(name)
     folder = Path(parsing.__path__[0])
-    detection = folder.with_name("encoding.py").read_bytes()
-    return hash_json([hash_folder(folder, [".py", ".json"]), hashlib.sha256(detection).hexdigest(), libraries])
+    code = [hash_folder(room, [".py", ".json"]) for room in (folder, folder.parents[1] / "text")]
+    reading = [hash_file(path) for path in sorted(folder.parent.glob("*.py"))]
+    return hash_json([code, reading, libraries])
 
 
 class Cache:
