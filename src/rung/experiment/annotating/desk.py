@@ -179,7 +179,7 @@ class Writer:
     def open(self, record: Record) -> None:
         """The row is on the screen."""
         if self.sheet.open[0] != record.id or time.time() - self.sheet.open[1] > HELD_SECONDS / 2:
-            self._add("open", record.id, at=round(time.time(), 1))
+            self._add("open", record.id, at=time.time())
 
     def label(self, record: Record, answer: str, *, seconds: float = 0.0, suggestion: str = "") -> None:
         values = {"suggestion": suggestion} if suggestion else {}
