@@ -19,6 +19,7 @@ from rung.retrieval.dense import cosines, unit_vectors
 from rung.retrieval.hybrid import DEPTH, Ranking, fuse, rank
 from rung.retrieval.lexical import Lexical, build_lexical
 from rung.retrieval.publish import is_sound, publish, verified
+from rung.retrieval.reuse import vectors_of
 
 FORMAT = 1
 VERSION = 1
@@ -32,7 +33,8 @@ def build_index(items: Sequence[Item], *, encoder: Encoder | None, indexes: Path
 
     The hash covers the items (in any order), the encoder and `kind`, a word for what the items are, such as "passages".
     Without an encoder the index can be searched lexically only. The folder appears whole or not at all; two processes may
-    build the same one. Payloads must be JSON values.
+    build the same one. Vectors of texts that another index of this run or of a run beside it holds are not made again. Payloads
+    must be JSON values.
 
     Raises DataError E2700 when two items have one id, E2701 when there are none, BackendError E3205 when the encoder
     returns unusable vectors, WriteError E5001 or E5002 when the folder cannot be written.
@@ -59,7 +61,7 @@ def build_index(items: Sequence[Item], *, encoder: Encoder | None, indexes: Path
         "lexical.safetensors": save(weights),
     }
     if encoder is not None:
-        files["vectors.safetensors"] = save({"vectors": unit_vectors(encoder, texts)})
+        files["vectors.safetensors"] = save({"vectors": vectors_of(encoder, texts, indexes)})
     about = {"format": FORMAT, "id": f"{name}@{VERSION}", "kind": kind, "encoder": fingerprint, "items": len(items)}
     publish(folder, files, about)
     return f"{name}@{VERSION}"
