@@ -205,24 +205,27 @@ def compare(
     gate: Gate | None = None,
     runs: Path = Path("runs"),
     out: Path | None = None,
+    progress: Progress | None = None,
 ) -> RunFolder:
     """Compare answers that other systems have already given, with the same statistics, decision and report.
 
     `gate`: whether the systems hold against a baseline, kept in `comparison.json`. `judge`: its licensed dimensions stand
-    beside the metrics. `out`: a folder that gets copies of the report and of `comparison.json`.
+    beside the metrics; with a licence for preferences, its win rates of every pair. `out`: a folder that gets copies of the report and of `comparison.json`.
     """
     from rung.core.durable import write_text
     from rung.experiment.comparing.compare import compare_files
     from rung.experiment.judges.judging import licensed_metrics, open_judge
-    from rung.store.comparison import add_notes
+    from rung.experiment.judges.preferring import judge_pairs
+    from rung.store.comparison import add_to_comparison
     from rung.store.judging import find_licence
 
     judged: Sequence[Metric] = ()
     notes: Sequence[Text] = ()
+    opened, licence = None, None
     if judge is not None:
         wanted = (metric,) if isinstance(metric, str) else metric
-        opened = open_judge(judge.judge, max_cost=judge.max_cost)
-        judged, notes = licensed_metrics(opened, find_licence(judge.licence), wanted)
+        opened, licence = open_judge(judge.judge, max_cost=judge.max_cost), find_licence(judge.licence)
+        judged, notes = licensed_metrics(opened, licence, wanted)
     folder = compare_files(
         files,
         columns=columns,
@@ -233,7 +236,11 @@ def compare(
         gate=gate,
         runs=runs,
     )
-    add_notes(folder.path, notes)
+    if opened is not None and licence is not None and licence.mode == "prefer":
+        found = judge_pairs(folder, opened, licence, progress=progress)
+        add_to_comparison(folder.path, notes=found.notes, preferences=found.preferences)
+    else:
+        add_to_comparison(folder.path, notes=notes)
     paths = report(folder.path, language=language)
     if out is not None:
         for path in (*paths.values(), folder.path / "comparison.json"):

@@ -83,6 +83,7 @@ def compare(
     As a gate: **rung compare new.jsonl old.jsonl --metric token_f1 --ci --baseline old --margin 0.02** exits with 0 where new is
     shown to be no worse than old by the margin, and with 6 where it is not.
     """
+    from rung.cli.screen import Screen
     from rung.experiment.comparing.compare import Columns
     from rung.experiment.comparing.gate import Gate
     from rung.store.comparison import read_comparison
@@ -97,22 +98,24 @@ def compare(
     )
     gate = Gate(baseline, "lenient" if ci_mode == "lenient" else "strict") if ci else None
     asked = commands.JudgeFiles(judge, licence, max_cost) if judge else None
-    folder = commands.compare(
-        files,
-        columns=columns_of,
-        metric=metric or (),
-        judge=asked,
-        margin=margin,
-        language=language,
-        gate=gate,
-        runs=runs,
-        out=out,
-    )
+    talking = asked_language(lang) or own_language()
+    with Screen(talking) as screen:
+        folder = commands.compare(
+            files,
+            columns=columns_of,
+            metric=metric or (),
+            judge=asked,
+            margin=margin,
+            language=language,
+            gate=gate,
+            runs=runs,
+            out=out,
+            progress=screen.bar("judge") if asked else None,
+        )
     show_verdict(folder.path, language=language, json=json)
     comparison = read_comparison(folder.path)
     if comparison is None:
         return
-    talking = asked_language(lang) or own_language()
     lines = comparison.gate.lines if comparison.gate else ()
     for told in [*talk(comparison, talking), *(in_language(line.said, talking) for line in lines if line.passed)]:
         say(told)
@@ -125,6 +128,7 @@ def compare(
 def talk(comparison: Comparison, language: Language) -> list[str]:
     """What the verdict does not say: what was left out, and the tests of all pairs, corrected for their number."""
     lines = [in_language(note, language) for note in comparison.notes]
+    lines += [in_language(found.said, language) for found in comparison.preferences]
     for pair in comparison.pairs:
         if pair.p_holm is None:
             continue

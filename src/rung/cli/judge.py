@@ -104,9 +104,7 @@ def calibrate_command(
     language = asked_language(lang) or own_language()
     with Screen(language) as screen:
         progress = screen.bar("judge")
-        found = calibrate_judge(
-            judge, labels, out=out, threshold=threshold, max_cost=max_cost, progress=progress
-        )
+        found = calibrate_judge(judge, labels, out=out, threshold=threshold, max_cost=max_cost, progress=progress)
     print(commands.to_json(found.model_dump(mode="json")) if json else "\n".join(told(found, language)))
     say(str(out or LICENCE))
     if not any(each.licensed for each in found.dimensions):

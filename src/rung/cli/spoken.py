@@ -67,6 +67,13 @@ def say(text: str = "") -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def visible(text: str) -> str:
+    """One line of a row's text, with what shows nothing by its code point."""
+    from rung.text.unseen import show_unseen
+
+    return show_unseen(text).replace("\n", "↵").replace("\t", "⇥")
+
+
 def harmless(text: str) -> str:
     """A text of somebody else's, which cannot move the cursor or colour the screen."""
     return "".join(char if char.isprintable() or char in "\n\t" else "\ufffd" for char in text)

@@ -65,6 +65,7 @@ def guess(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], documents: 
     group = _named(left, "group")
     document = _named(left, "document") if documents else None
     left = [name for name in left if name not in {id, group, document}]
+    left = [name for name in left if _key(name) not in _NAMES["time"]] if len(left) > 2 else left
     answer = _named(left, "answer") or _likely_answer(left, values)
     inputs = _likely_inputs([name for name in left if name != answer], values)
     if answer is None or not inputs:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from errno import ENOENT
 from itertools import islice
+from os import strerror
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ SUFFIXES = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl",
 SUFFIXES |= {".xlsx": "workbook", ".xls": "workbook", ".parquet": "parquet"}
 _NAMES = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
 _SAMPLE = 100
+_LISTED = 20
 
 
 class DataFile:
@@ -34,6 +37,8 @@ class DataFile:
         self.path = path
         suffix = (path.with_suffix("") if path.suffix == ".gz" else path).suffix.lower()
         if suffix not in SUFFIXES:
+            if not path.exists():
+                raise DataError("E2101", path=path, reason=strerror(ENOENT))
             raise DataError("E2100", path.name, suffix=suffix or path.name, known=", ".join(SUFFIXES))
         self._format = SUFFIXES[suffix]
         self.columns: tuple[str, ...] = ()
@@ -62,6 +67,10 @@ class DataFile:
                 raise self._unreadable(header.problem, header.line)
             self._header = check_header(header.cells, f"{path.name}:{header.line}")
             self.columns = tuple(name for name in self._header if name)
+            unnamed = [str(n) for n, name in enumerate(self._header, 1) if not name]
+            if unnamed:
+                listed = ", ".join(unnamed[:_LISTED]) + (", ..." if len(unnamed) > _LISTED else "")
+                self.findings = (Finding("warning", "E2280", {"n": len(unnamed), "columns": listed}),)
 
     @property
     def textual(self) -> bool:
@@ -87,7 +96,7 @@ class DataFile:
             return iter(self._rows)
         if self._format == "csv":
             return self._csv_rows()
-        return read_objects(self._lines) if self._format == "jsonl" else read_list(self._whole_text(), self.path.name)
+        return read_objects(self._lines) if self._format == "jsonl" else read_list(self._lines.whole(MAX_LIST), self.path.name)
 
     def _csv_rows(self) -> Iterator[Row]:
         width = len(self._header)
@@ -99,18 +108,6 @@ class DataFile:
                 {} if problem else {name: cell for name, cell in zip(self._header, row.cells, strict=False) if name}
             )
             yield Row(row.line, values, row.raw.rstrip("\r\n"), problem)
-
-    def _whole_text(self) -> str:
-        parts: list[str] = []
-        size = 0
-        for line in self._lines:
-            size += len(line.text)
-            if line.problem is not None:
-                raise self._unreadable(line.problem, line.number)
-            if size > MAX_LIST:
-                raise DataError("E2111", self.path.name, limit=MAX_LIST)
-            parts.append(line.text)
-        return "".join(parts)
 
     def _unreadable(self, problem: BadRow, line: int) -> DataError:
         """A problem that takes the whole file with it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -30,7 +30,7 @@ class Purse:
         self.account = ""
         """What the next charges are for: the name of a rung, or nothing in particular."""
         self._ledger = ledger
-        self._by_account: Counter[str] = Counter()
+        self._by_account: defaultdict[str, float] = defaultdict(float)
         for line in read_log(ledger) if ledger else ():
             self._by_account[line["account"]] += line["money"]
         self.spent = float(sum(self._by_account.values()))
@@ -49,7 +49,7 @@ class Purse:
 
     def spent_on(self, account: str) -> float:
         """What went to one account, earlier processes included."""
-        return self._by_account[account]
+        return self._by_account.get(account, 0.0)
 
     @contextmanager
     def charging(self, model: str) -> Iterator[Callable[[Completion], None]]:

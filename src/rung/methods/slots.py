@@ -11,9 +11,9 @@ from typing import Any, Literal
 from rung.core.answer import Item, create_encoder
 from rung.core.candidate import Candidate, OutputSlot, PromptSlot, Recipe, RetrieverSlot, ShotsSlot, StepRef
 from rung.core.model import Encoder, Model
+from rung.core.registry import find
 from rung.core.task import Example, FitData, Task
 from rung.retrieval.chunk import chunk_documents
-from rung.retrieval.index import build_index
 
 Layout = Literal["chat", "compact", "bare"]
 
@@ -87,7 +87,7 @@ def nearest_shots(fit: FitData, k: int) -> ShotsSlot:
         for example in fit.train
         if example.references
     ]
-    index = build_index(items, encoder=encoder_named(fit.encoder), indexes=fit.run / "indexes", kind="examples")
+    index = _built(fit, items, "examples", encoder=fit.encoder)
     return ShotsSlot(mode="nearest", k=k, index=index, encoder=fit.encoder, fusion=_reads(fit, "dense"))
 
 
@@ -113,8 +113,15 @@ def recipe_of(fit: FitData, *, k: int, chunk_words: int) -> Recipe:
 def passages_slot(fit: FitData, recipe: Recipe) -> RetrieverSlot:
     """An index over the task's documents, cut and searched by a recipe."""
     items = chunk_documents(fit.documents, chunk_words=recipe.chunk_words, overlap=recipe.chunk_overlap)
-    index = build_index(items, encoder=encoder_named(recipe.encoder), indexes=fit.run / "indexes", kind="passages")
+    index = _built(fit, items, "passages", encoder=recipe.encoder, retriever=recipe.kind)
     return RetrieverSlot(recipe=recipe, index=index)
+
+
+def _built(fit: FitData, items: Sequence[Item], kind: str, *, encoder: str, retriever: str = "index") -> str:
+    """`<hash>@<version>` of an index that the retriever of that registry name has built, as it is opened by that name."""
+    build = find("retriever", retriever).build
+    made: str = build(items, encoder=encoder_named(encoder), indexes=fit.run / "indexes", kind=kind)
+    return made
 
 
 def seeded_sample(examples: Sequence[Example], n: int, *names: object) -> tuple[Example, ...]:

@@ -124,9 +124,6 @@ class Preference:
         return Score("scored", value, {name: number for name, number in parts.items() if number})
 
 
-PREFERENCE_PARTS = ("first", "second", "tie", "lean", "swayed")
-
-
 class Judge:
     """Any Model that gives marks or preferences. It sees one answer, or two, and never whose they are."""
 

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from rung.core.task import Language
+from rung.data.privacy.kinds import kinds
 from rung.data.versions.dataset import DataSet
 from rung.data.versions.version import Step, Version
 from rung.reporting.words import Words
@@ -118,7 +119,8 @@ def _privacy(steps: Iterable[Step], version: Version, words: Words) -> list[str]
     for step in done:
         if step.name == "mask":
             masked.update(step.counts)
-    lines = [words("datasheet.masked", counts=_counts(masked, words)) if masked else words("datasheet.unmasked")]
+    named = {kinds()[kind].word(words.language) if kind in kinds() else kind: n for kind, n in masked.items()}
+    lines = [words("datasheet.masked", counts=_counts(named, words)) if masked else words("datasheet.unmasked")]
     if version.forgotten:
         lines.append(words("datasheet.forgotten", n=version.forgotten))
     return lines

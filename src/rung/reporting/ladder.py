@@ -83,6 +83,11 @@ class Ladder:
     better: Literal["higher", "lower"]
 
     @property
+    def recorded(self) -> bool:
+        """Systems whose answers were there already: no rungs, and in no order."""
+        return bool(self.lines) and all(line.cell.method == "recorded" for line in self.lines)
+
+    @property
     def tested(self) -> tuple[Line, ...]:
         return tuple(line for line in self.lines if line.state == "tested")
 

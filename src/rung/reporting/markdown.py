@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from rung.reporting.comparison import view_gate
 from rung.reporting.costs import ladder_costs
 from rung.reporting.diagnosis import view_diagnosis
-from rung.reporting.comparison import view_gate
 from rung.reporting.dimensions import cells, dimension_sections
 from rung.reporting.facts import Fact, again_facts, data_facts, findings
 from rung.reporting.ladder import Line, build_ladder, pairs_by_weight
@@ -42,7 +42,7 @@ def render_markdown(reading: Reading, words: Words) -> str:
         escape(say.reason()),
         *_winner(say),
         *_gate(say),
-        f"## {escape(words('table.title'))}",
+        f"## {escape(words('table.systems' if ladder.recorded else 'table.title'))}",
         _table(_head(say), [_row(line, say) for line in ladder.lines]),
         *_costs(say),
         *_pairs(say),
@@ -79,7 +79,7 @@ def _head(say: Speaker) -> list[str]:
     words = say.words
     keys = ("table.dev", "table.answers", "table.cost", "table.latency", "table.training", "training.notes")
     return [
-        words("table.rung"),
+        words("table.system" if say.ladder.recorded else "table.rung"),
         words("table.quality", metric=words.metric(say.ladder.metric)),
         *(words(key) for key in keys),
     ]
@@ -110,11 +110,12 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _pairs(say: Speaker) -> list[str]:
-    decision = say.reading.decision
+    decision, comparison = say.reading.decision, say.reading.comparison
     if decision is None:
         return []
     with_winner, others = pairs_by_weight(say.reading)
     told = [_tested(say.pair(pair, decision), say) for pair in with_winner or others]
+    told += [say.words.of(found.said) for found in (comparison.preferences if comparison else ())]
     return _list(say.words("pairs.title"), told)
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from rung.core.task import Language
 from rung.reporting.charts import Pictures
+from rung.reporting.comparison import view_gate
 from rung.reporting.costs import ladder_costs
 from rung.reporting.diagnosis import arm_name, view_diagnosis
-from rung.reporting.comparison import view_gate
 from rung.reporting.dimensions import dimension_sections
 from rung.reporting.facts import again_facts, data_facts, findings, glossary
 from rung.reporting.ladder import build_ladder, pairs_by_weight

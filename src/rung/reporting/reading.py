@@ -10,9 +10,9 @@ from typing import Any
 from rung.core.candidate import Candidate
 from rung.core.evaluation import Evaluation
 from rung.core.task import Example, Task
+from rung.store.comparison import Comparison, read_comparison
 from rung.store.costs import Costs
 from rung.store.diagnosis import Diagnosis, Stability
-from rung.store.comparison import Comparison, read_comparison
 from rung.store.judging import DimensionTable, read_tables_of
 from rung.store.records import Decision, Opening, Outcome, Plan
 from rung.store.runs import RunFolder, reading

@@ -56,7 +56,7 @@ def _ladder_lines(lines: Sequence[Line], say: Speaker) -> list[str]:
     words, numbers, metric = say.words, say.numbers, say.ladder.metric
     head = [
         "",
-        words("table.rung"),
+        words("table.system" if say.ladder.recorded else "table.rung"),
         words("table.quality", metric=words.metric(metric)),
         words("table.failed_head"),
         words("table.cost"),

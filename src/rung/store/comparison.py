@@ -57,6 +57,31 @@ class GateRecord(Frozen):
         return all(line.passed for line in self.lines)
 
 
+class PreferenceRecord(Frozen):
+    """Which of two systems' answers a licensed judge prefers, every pair of answers asked in both orders."""
+
+    first: str
+    second: str
+    """Names of the systems."""
+    judge: str
+    """Name of the judging model."""
+    wins: int
+    ties: int
+    losses: int
+    """Questions on which the first system's answer was preferred, neither, and the second's. A verdict that changes with the
+    order is a tie."""
+    failed: int
+    """Questions that one of the two did not answer, or where the judge gave no usable reply."""
+    win_rate: Interval
+    """Share of questions won by the first system, ties counted half; 95 %, whole groups resampled."""
+    position_bias: Interval
+    """1: always the answer shown first; -1: always the other."""
+    swayed: Interval
+    """Share of the questions on which the order changed the verdict."""
+    said: Text
+    """One line about it."""
+
+
 class Comparison(Frozen):
     """What `rung compare` found beside the decision."""
 
@@ -66,6 +91,8 @@ class Comparison(Frozen):
     identical: bool = False
     """Every question has the same score from every system."""
     gate: GateRecord | None = None
+    preferences: tuple[PreferenceRecord, ...] = ()
+    """A licensed judge's, of every pair of systems."""
     notes: tuple[Text, ...] = ()
     """What was left out, and which judge's marks are not shown."""
 
@@ -84,8 +111,9 @@ def write_comparison(run: Path, comparison: Comparison) -> None:
     write_json(run / NAME, comparison.model_dump(mode="json"))
 
 
-def add_notes(run: Path, notes: Sequence[Text]) -> None:
+def add_to_comparison(run: Path, *, notes: Sequence[Text] = (), preferences: Sequence[PreferenceRecord] = ()) -> None:
     """Say something more in the record of a comparison."""
     found = read_comparison(run)
-    if found is not None and notes:
-        write_comparison(run, found.model_copy(update={"notes": (*found.notes, *notes)}))
+    if found is not None and (notes or preferences):
+        more = {"notes": (*found.notes, *notes), "preferences": (*found.preferences, *preferences)}
+        write_comparison(run, found.model_copy(update=more))

@@ -13,7 +13,11 @@ _SIGN = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
 
 class RefusedJson(ValueError):
     """Well-formed, but not to be trusted: a repeated key, a number that is not finite, nesting too deep, half a
-    character."""
+    character. `zh` says in Chinese what the message says in English."""
+
+    def __init__(self, message: str, zh: str) -> None:
+        super().__init__(message)
+        self.zh = zh
 
 
 def read_json(text: str) -> Any:
@@ -30,11 +34,11 @@ def read_json(text: str) -> Any:
     except (RefusedJson, json.JSONDecodeError):
         raise
     except (ValueError, RecursionError) as error:
-        raise RefusedJson("a number is too long") from error
+        raise RefusedJson("a number is too long", "数字过长") from error
     try:
         write_json(value).encode("utf-8")
     except UnicodeEncodeError as error:
-        raise RefusedJson("a string holds half a character") from error
+        raise RefusedJson("a string holds half a character", "字符串中有半个字符（孤立代理项）") from error
     return value
 
 
@@ -43,10 +47,10 @@ def write_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def find_end(text: str, start: int) -> int | None:
+def find_end(text: str, start: int, deepest: float = MAX_DEPTH) -> int | None:
     """Where the object or array that opens at `start` ends (exclusive); None when it never closes.
 
-    Raises RefusedJson where it nests deeper than `MAX_DEPTH`: counted here, before any recursive reader sees it.
+    Raises RefusedJson where it nests deeper than `deepest`: counted here, before any recursive reader sees it.
     """
     depth, quoted = 0, False
     for sign in _SIGN.finditer(text, start):
@@ -57,8 +61,8 @@ def find_end(text: str, start: int) -> int | None:
             continue
         elif mark in "{[":
             depth += 1
-            if depth > MAX_DEPTH:
-                raise RefusedJson(f"it nests deeper than {MAX_DEPTH} levels")
+            if depth > deepest:
+                raise RefusedJson(f"it nests deeper than {MAX_DEPTH} levels", f"嵌套超过 {MAX_DEPTH} 层")
         else:
             depth -= 1
             if depth == 0:
@@ -69,16 +73,16 @@ def find_end(text: str, start: int) -> int | None:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise RefusedJson("a key is repeated")
+        raise RefusedJson("a key is repeated", "键名重复")
     return found
 
 
 def _float(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise RefusedJson("a number is not finite")
+        raise RefusedJson("a number is not finite", "数字不是有限值")
     return value
 
 
 def _refuse_constant(name: str) -> Any:
-    raise RefusedJson(f"{name} is not a JSON number")
+    raise RefusedJson(f"{name} is not a JSON number", f"{name} 不是 JSON 数字")

@@ -12,6 +12,9 @@ import pytest
 
 import rung
 from rung.cli import main
+from rung.data.record import Record
+from rung.data.versions.dataset import DataSet
+from rung.data.versions.version import Step
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -83,3 +86,14 @@ def test_a_file_that_is_not_there(call: Call) -> None:
     code, _, err = call("nowhere.csv")
     assert code == 3
     assert "nowhere.csv" in err
+
+
+def test_records_and_data_sets_are_compared_by_their_questions(call: Call, tmp_path: Path) -> None:
+    rows = [Record(id="r1", inputs={"text": "How much is the rent?"}, answers=("a",), split="train")]
+    (tmp_path / "c.jsonl").write_text(json.dumps(rows[0].to_json()) + "\n", "utf-8")
+    code, out, _ = call("a.csv", "c.jsonl", "--show", "0")
+    assert code == 0
+    assert "1 of 1 rows of c.jsonl have a copy in a.csv" in out
+    for name in ("one", "two"):
+        DataSet(tmp_path / name).commit(rows, [Step(name="import", rows_after=1)])
+    assert "1 of 1 rows of two/train have a copy in one/train" in call("one", "two")[1]

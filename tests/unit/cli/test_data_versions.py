@@ -46,8 +46,10 @@ def test_diff_says_what_came_went_moved_and_changed(desk: DataSet) -> None:
     assert json.loads(same.stdout)["same"] == 4
 
 
-@pytest.mark.parametrize(("language", "unsaid"), [("en", "not said"), ("zh", "未说明")])
-def test_the_card_names_sources_steps_and_limits(desk: DataSet, tmp_path: Path, language: str, unsaid: str) -> None:
+@pytest.mark.parametrize(("language", "unsaid", "kind"), [("en", "not said", "phone"), ("zh", "未说明", "电话号码")])
+def test_the_card_names_sources_steps_and_limits(
+    desk: DataSet, tmp_path: Path, language: str, unsaid: str, kind: str
+) -> None:
     out = tmp_path / "README.md"
     ran = CliRunner().invoke(app, ["card", str(desk.folder), "--lang", language, "--out", str(out)])
     assert ran.exit_code == 0, ran.output
@@ -58,5 +60,5 @@ def test_the_card_names_sources_steps_and_limits(desk: DataSet, tmp_path: Path, 
     assert "synthetic" in head["tags"]
     assert unsaid in card
     assert "web\\|page.html" in card
-    assert "phone 1" in card
+    assert f"{kind} 1" in card
     assert "{" not in card

@@ -36,6 +36,12 @@ def test_column_names_need_not_be_known(tmp_path: Path) -> None:
     assert (config.inputs, config.output.column, config.output.kind) == (("a",), "b", "label")
 
 
+def test_a_date_is_no_label(tmp_path: Path) -> None:
+    rows = [{"问题": f"第{n}个问题是什么？", "队列": f"q{n % 3}", "日期": f"2026-0{1 + n % 4}-01"} for n in range(60)]
+    config = proposed(tmp_path, ["问题", "队列", "日期"], rows)
+    assert (config.inputs, config.output.column, config.output.kind) == (("问题",), "队列", "label")
+
+
 def test_chinese_questions_over_documents(tmp_path: Path) -> None:
     rows = [
         {

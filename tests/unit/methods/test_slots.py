@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from letters import LETTERS, LetterEncoder, register_letters
 from small_fit import LABELS, fit, rows, task
 
+from rung.core.answer import Item
 from rung.core.candidate import Recipe
+from rung.core.registry import Part, parts
 from rung.core.task import Document, OutputSpec
 from rung.methods.few_shot import fixed_shots
 from rung.methods.slots import (
@@ -141,3 +145,23 @@ def test_an_answer_that_is_rare_in_a_large_train_is_among_the_different_ones(tmp
     for seed in range(3):
         slot = fixed_shots(fit(tmp_path, asked=task("text"), train=train, seed=seed), 4)
         assert {shot.answer for shot in slot.fixed} == {"a", "b", "c", "d"}
+
+
+class Elsewhere:
+    """A retriever of somebody else's, which builds what it opens."""
+
+    built: ClassVar[list[str]] = []
+
+    @classmethod
+    def build(cls, items: Sequence[Item], *, encoder: object, indexes: Path, kind: str) -> str:
+        cls.built.append(kind)
+        return "theirs@1"
+
+
+@pytest.mark.usefixtures("_letters")
+def test_an_index_is_built_by_the_retriever_that_will_open_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    part = Part("retriever", "elsewhere", f"{__name__}:Elsewhere")
+    monkeypatch.setitem(parts("retriever"), "elsewhere", part)
+    data = fit(tmp_path, documents=(Document("a.md", "A", "The deposit is returned within a month."),))
+    slot = passages_slot(data, Recipe(encoder=LETTERS, kind="elsewhere"))
+    assert (slot.index, Elsewhere.built) == ("theirs@1", ["passages"])

@@ -93,9 +93,7 @@ def test_every_pair_has_its_p_value_before_and_after_correction(
 
 
 def marks(source: str, name: str, mean: float) -> DimensionTable:
-    both = [
-        SystemMark(candidate=side, name=side, mean=Interval(point=mean), marked=9, failed=0) for side in ("a", "b")
-    ]
+    both = [SystemMark(candidate=side, name=side, mean=Interval(point=mean), marked=9, failed=0) for side in ("a", "b")]
     row = DimensionRow(
         name=name, definition="d", low=1, high=5, systems=tuple(both), change=Interval(point=0.0), pairs=9
     )
@@ -122,3 +120,11 @@ def test_a_table_under_its_old_name_is_read_until_there_is_a_new_one(run: Callab
     assert [table.rows[0].name for table in read_tables_of(found.path)] == ["kind", "calm"]
     write_table(found.path, marks("people", "newer", 4.0))
     assert [table.rows[0].name for table in read_tables_of(found.path)] == ["newer", "calm"]
+
+
+def test_recorded_systems_are_not_called_rungs(run: Callable[..., RunFolder]) -> None:
+    html, text = pages(run(gate=False), "en")
+    assert "Every system" in html
+    assert "Rung by rung" not in html
+    assert "rung of the plan" not in html + text
+    assert "| System |" in text

@@ -11,7 +11,7 @@ import typer
 
 from rung.cli import commands
 from rung.cli.options import AsJson
-from rung.cli.spoken import own_language, say, spoken
+from rung.cli.spoken import own_language, say, spoken, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -191,12 +191,15 @@ def _as_json(done: CleanRun) -> dict[str, Any]:
 
 
 def _print_run(done: CleanRun, language: Language) -> None:
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.text import Text
 
     console = Console(markup=False, highlight=False, soft_wrap=True)
     head = [spoken(f"clean.{name}", language) for name in ("step", "touched", "dropped")]
-    console.print(f"{head[0]:<12} {head[1]:>9} {head[2]:>9}", style="bold")
+    # Chinese characters are two columns wide, which a format's width does not know.
+    gaps = [" " * (width - cell_len(word)) for width, word in zip((12, 9, 9), head, strict=True)]
+    console.print(f"{head[0]}{gaps[0]} {gaps[1]}{head[1]} {gaps[2]}{head[2]}", style="bold")
     for step in done.cleaned.steps:
         name = step.name.removeprefix("clean.")
         dropped = step.rows_before - step.rows_after
@@ -229,25 +232,18 @@ def _difference(sample: Sample) -> list[Text]:
     from rung.text.common_ends import common_ends
 
     if not sample.after:
-        return [Text("    - ") + Text(_visible(sample.before)[:_WIDE], style="red")]
+        return [Text("    - ") + Text(visible(sample.before)[:_WIDE], style="red")]
     head, tail = common_ends(sample.before, sample.after)
     lines = []
     for sign, text, colour in (("-", sample.before, "red"), ("+", sample.after, "green")):
         end = len(text) - tail
-        parts = (_visible(text[:head])[-40:], _visible(text[head:end])[:_WIDE], _visible(text[end:])[:40])
+        parts = (visible(text[:head])[-40:], visible(text[head:end])[:_WIDE], visible(text[end:])[:40])
         lines.append(Text(f"    {sign} {parts[0]}") + Text(parts[1], style=colour) + Text(parts[2]))
     return lines
 
 
-def _visible(text: str) -> str:
-    """One line, with what shows nothing by its code point."""
-    from rung.text.unseen import show_unseen
-
-    return show_unseen(text).replace("\n", "↵").replace("\t", "⇥")
-
-
 def _cut(text: str, length: int) -> str:
-    line = _visible(text)
+    line = visible(text)
     return line if len(line) <= length else line[: length - 1] + "…"
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from rung.core.task import Document, Example
+    from rung.core.task import Document, Example, Language
     from rung.data.leakage.copies import Pair
     from rung.data.leakage.leaks import LeakReport
 
@@ -102,24 +102,27 @@ def _of_files(paths: Sequence[Path], columns: Sequence[str]) -> _Material:
     from rung.data.table import read_table
     from rung.data.versions.dataset import Reference, is_dataset
 
-    splits: dict[str, Sequence[Example]] = {}
+    splits: dict[str, list[Example]] = {}
     if len(paths) > _MOST:
         raise UsageError("E2187", n=len(paths), limit=_MOST)
     for path in paths:
+        name = path.name if path.name not in splits else str(path)
         if is_dataset(Reference.parse(path).folder):
-            parts: dict[str, list[Example]] = {}
             for record in open_rows(path).records:
-                parts.setdefault(record.split or path.name, []).append(record.to_example(columns))
-            splits |= parts
+                # Two data sets may each have a train split: only alone is the split's own name enough.
+                part = (record.split if len(paths) == 1 else f"{name}/{record.split}") if record.split else name
+                splits.setdefault(part, []).append(record.to_example(columns))
             continue
         table = read_table(path)
+        if {"id", "inputs"} <= set(table.columns):  # Rung's own records, whose fields lie one level down
+            splits[name] = [record.to_example(columns) for record in open_rows(path).records]
+            continue
         answer = ""
         inputs = tuple(columns)
         if not inputs and len(table.columns) > 1:
             guessed = guess(table.columns, table.rows[:200], False)
             inputs, answer = guessed.inputs, guessed.answer
         inputs = inputs or table.columns
-        name = path.name if path.name not in splits else str(path)
         splits[name] = [
             Example(
                 str(n),
@@ -128,7 +131,7 @@ def _of_files(paths: Sequence[Path], columns: Sequence[str]) -> _Material:
             )
             for n, row in enumerate(table.rows, 1)
         ]
-    return _Material(splits)
+    return _Material(dict(splits))
 
 
 def _text(value: Any) -> str:
@@ -188,15 +191,17 @@ def duplicates_command(
         for finding in report.findings:
             print(f"{finding.level}: {finding.message(language)} [{finding.code}]")
         for pair in report.pairs[:shown]:
-            _show(pair, looked)
+            _show(pair, looked, language)
         total = spoken("duplicates.pairs", language, n=f"{len(report.pairs):,}", shown=min(shown, len(report.pairs)))
         print(total)
     if ci and report.leaks:
         raise TargetNotMet("E2186", n=len(report.leaks))
 
 
-def _show(pair: Pair, looked: Looked) -> None:
-    kind = f"{pair.kind} {pair.score:.2f}" if pair.kind in {"near", "semantic"} else pair.kind
+def _show(pair: Pair, looked: Looked, language: Language) -> None:
+    kind = spoken(f"duplicates.{pair.kind}", language)
+    if pair.kind in {"near", "semantic"}:
+        kind += f" {pair.score:.2f}"
     print(f"\n{kind}{'  !' if pair.conflict else ''}")
     for place, text in zip((pair.first, pair.second), looked.lines(pair), strict=True):
         line = " ".join(text.split())

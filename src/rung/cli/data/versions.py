@@ -10,7 +10,7 @@ import typer
 
 from rung.cli import commands
 from rung.cli.options import AsJson, OwnLang
-from rung.cli.spoken import asked_language, own_language, say, spoken
+from rung.cli.spoken import asked_language, own_language, say, spoken, visible
 
 if TYPE_CHECKING:
     from rung.core.task import Language
@@ -71,7 +71,10 @@ def log_command(dataset: DataSetRef, json: AsJson = False) -> None:
 
 
 def _steps(version: Version) -> str:
-    return ", ".join(f"{step.name} ({step.rows_before:,} -> {step.rows_after:,})" for step in version.steps)
+    return ", ".join(
+        step.name + (f" ({step.rows_before:,} -> {step.rows_after:,})" if step.rows_before != step.rows_after else "")
+        for step in version.steps
+    )
 
 
 def show_command(
@@ -90,7 +93,8 @@ def show_command(
         print(commands.to_json(about | {"first": [record.to_json() for record in records]}))
         return
     language = own_language()
-    splits = ", ".join(f"{name or '-'} {n:,}" for name, n in version.splits.items())
+    no_split = spoken("data.no_split", language)
+    splits = ", ".join(f"{name or no_split} {n:,}" for name, n in version.splits.items())
     print(spoken("data.version", language, id=version.id, made=version.made, rows=f"{version.rows:,}", splits=splits))
     for source in version.sources:
         licence = source.licence or spoken("data.unlicensed", language)
@@ -133,7 +137,7 @@ def _listed(ids: Sequence[str]) -> str:
 
 
 def _line(text: str) -> str:
-    shown = " ".join(text.split())
+    shown = visible(text)
     return shown if len(shown) <= 160 else shown[:157] + "..."
 
 

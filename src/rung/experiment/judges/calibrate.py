@@ -104,7 +104,8 @@ def _interval(drawn: Draws, lowest: float, highest: float) -> Interval:
     return Interval(point=number(drawn.point[0]), low=number(bounds.low[0]), high=number(bounds.high[0]))
 
 
-def _mean_of(values: Sequence[float], groups: Sequence[str], lowest: float, highest: float) -> Interval:
+def mean_interval(values: Sequence[float], groups: Sequence[str], lowest: float, highest: float) -> Interval:
+    """A mean of numbers between two ends with its guarded 95 % interval, whole groups resampled."""
     parts = np.array(values, dtype=np.float64)[:, None]
     return _interval(_resampled(parts, groups, mean_of_only_part, "mean"), lowest, highest)
 
@@ -210,8 +211,8 @@ def _calibrate_preferences(
     longer = _longer_preferred(used, groups)
     record = _record("overall", found, longer, len(used), failures, threshold)
     bias = _Bias(
-        position=_mean_of([preference.lean for _, preference in used], groups, -1.0, 1.0),
-        swayed=_mean_of([float(preference.swayed) for _, preference in used], groups, 0.0, 1.0),
+        position=mean_interval([preference.lean for _, preference in used], groups, -1.0, 1.0),
+        swayed=mean_interval([float(preference.swayed) for _, preference in used], groups, 0.0, 1.0),
     )
     return [record], bias
 
@@ -226,7 +227,7 @@ def _longer_preferred(used: Sequence[tuple[ComparedItem, Preference]], groups: S
         worth = {"first": float(first > second), "tie": 0.5, "second": float(second > first)}
         gaps.append(worth[preference.winner] - worth[item.settled()])
         kept.append(group)
-    return _mean_of(gaps, kept, -1.0, 1.0)
+    return mean_interval(gaps, kept, -1.0, 1.0)
 
 
 def _record(

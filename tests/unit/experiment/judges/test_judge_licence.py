@@ -12,14 +12,17 @@ import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
+from rung.cli.commands import JudgeFiles, compare
 from rung.core.errors import DataError, UsageError
 from rung.core.method import Silent
 from rung.core.model import Request
 from rung.core.task import Example
 from rung.experiment.comparing.compare import compare_files
+from rung.experiment.judges import judging
 from rung.experiment.judges.calibrate import agreement, calibrate, is_licensed, labels_needed, length_bias
 from rung.experiment.judges.dimensions import before_and_after
 from rung.experiment.judges.judging import judge_run, licensed_metrics, withheld
+from rung.experiment.judges.preferring import judge_pairs
 from rung.experiment.judges.ratings import Shown, is_rated, rater_agreement, ratings_table, read_labels
 from rung.metrics.judge import Dimension, Judge, Rubric
 from rung.models.fake import FakeModel
@@ -396,3 +399,73 @@ def test_in_a_comparison_only_licensed_dimensions_may_stand_or_decide(tmp_path: 
     decision = run.read_decision()
     assert decision is not None
     assert (decision.metric, decision.standings[0].model) == ("judge:specific", "new")
+
+
+# Preferences
+
+
+def two_systems(folder: Path, n: int = 40) -> list[Path]:
+    """`new` is better on every second question, and the two say the same on the others."""
+    paths = []
+    for name in ("old", "new"):
+        rows = [
+            {"id": f"q{i}", "question": f"Q{i}?", "answer": ("good" if name == "new" or i % 2 else "bad") + f" {i}"}
+            | {"reference": "x"}
+            for i in range(n)
+        ]
+        paths.append(log(folder / f"{name}.jsonl", rows))
+    return paths
+
+
+def test_a_judge_licensed_for_preferences_says_how_often_each_wins(tmp_path: Path) -> None:
+    licence = calibrate(judge(better), compared(tmp_path / "pairs.jsonl"))
+    run = compare_files(two_systems(tmp_path), runs=tmp_path / "runs")
+    model = FakeModel(better, choices=False)
+    (found,) = judge_pairs(run, Judge(model, RUBRIC), licence).preferences
+    assert (found.first, found.second, found.wins, found.ties, found.losses) == ("old", "new", 0, 20, 20)
+    assert (found.win_rate.point, found.failed, found.swayed.point) == (0.25, 0, 0.0)
+    assert found.win_rate.high is not None
+    assert found.win_rate.high < 0.5
+    # Only pairs that differ are asked about, each in both orders.
+    assert sum(map(len, model.calls)) == 40
+    assert "prefers new to old on 75% of 40 questions" in found.said.en
+    assert "20 won, 20 tied, 0 lost" in found.said.en
+    assert "更喜欢 new 而非 old" in found.said.zh
+
+
+def test_a_judge_that_goes_by_the_place_is_shown_to(tmp_path: Path) -> None:
+    fair, biased = judge(better), judge("A")
+    licence = calibrate(fair, compared(tmp_path / "pairs.jsonl"))
+    given = licence.model_copy(update={"judge": biased.fingerprint("prefer")})
+    run = compare_files(two_systems(tmp_path), runs=tmp_path / "runs")
+    (found,) = judge_pairs(run, biased, given).preferences
+    # Every second pair holds equal answers, about which nobody is asked.
+    assert (found.ties, found.win_rate.point, found.swayed.point, found.position_bias.point) == (40, 0.5, 1.0, 1.0)
+    assert "It leans to the answer shown first" in found.said.en
+    assert "它偏向先展示的回答" in found.said.zh
+
+
+def test_without_its_licence_nobody_is_asked_what_they_prefer(tmp_path: Path) -> None:
+    run = compare_files(two_systems(tmp_path), runs=tmp_path / "runs")
+    model = FakeModel(better, choices=False)
+    for licence in (
+        calibrate(judge("A"), compared(tmp_path / "pairs.jsonl")),
+        calibrate(judge(truthful), marked(tmp_path / "labels.jsonl")),
+    ):
+        model.calls.clear()
+        found = judge_pairs(run, Judge(model, RUBRIC), licence)
+        assert (found.preferences, len(found.notes), model.calls) == ((), 1, [])
+        assert "not licensed" in found.notes[0].en
+
+
+def test_a_comparison_shows_the_win_rate_in_its_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judging, "open_judge", lambda *_, **__: judge(better))
+    path = tmp_path / "licence.json"
+    write_licence(path, calibrate(judge(better), compared(tmp_path / "pairs.jsonl")))
+    run = compare(two_systems(tmp_path), judge=JudgeFiles(tmp_path / "judge.yaml", path), runs=tmp_path / "runs")
+    for name in ("report.html", "report.md"):
+        assert "prefers new to old on 75% of 40 questions" in (run.path / name).read_text("utf-8")
+    record = json.loads((run.path / "comparison.json").read_text("utf-8"))
+    assert record["preferences"][0]["losses"] == 20
+    # Nothing is said of marks, which nobody asked for.
+    assert not any("licensed" in note["en"] for note in record["notes"])
