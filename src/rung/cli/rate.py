@@ -115,6 +115,15 @@ def _prompt(session: Session, rubric: Rubric, each: Dimension) -> str:
     return session.words("mark", name=each.name, definition=each.definition, scale=" ".join(rubric.scale))
 
 
+def _of_questions(items: Sequence[Shown], limit: int, seed: int) -> list[Shown]:
+    """All that is asked of `limit` questions: the same ones for every rater, so that raters and systems can be compared."""
+    from rung.core.hashing import seed_from
+
+    ids = sorted({item.example.id for item in items}, key=lambda id: seed_from("rate", seed, id))
+    chosen = set(ids[: limit or None])
+    return [item for item in items if item.example.id in chosen]
+
+
 def rate_command(
     sources: Annotated[
         list[Path], typer.Argument(help="a run folder; or two files of answers; or one file with --columns a,b")
@@ -154,7 +163,7 @@ def rate_command(
     session = Session(rater, out, sys.stdin.readline, _to_stderr, used)
     if same := 0 if marks else len(material.items) - len(items):
         say(session.words("same", n=same))
-    rated = rate(items[: limit or None], session, rubric=rubric if marks else None)
+    rated = rate(_of_questions(items, limit, seed), session, rubric=rubric if marks else None)
     key = "left" if rated.left or not out.exists() else "all"
     say("\n" + session.words(key, done=rated.done, left=rated.left, path=out))
     for line in summary(out, rubric, session):
