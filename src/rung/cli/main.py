@@ -19,7 +19,7 @@ from rung.cli.label import app as label_app
 from rung.cli.models import models
 from rung.cli.options import AsJson, RunPath, RunsFolder, TaskFile, TaskLang
 from rung.cli.rate import rate_command
-from rung.cli.spoken import asked_language, command_language, own_language, say, spoken
+from rung.cli.spoken import asked_language, command_language, finding_line, own_language, say, spoken
 from rung.cli.verdict import show_verdict
 from rung.core.errors import BackendError, InterruptedRun, RungError, UsageError
 
@@ -77,7 +77,7 @@ def check(task: TaskFile = commands.TASK_FILE, json: AsJson = False) -> None:
     counts = {"documents": checked.documents, "rejected": checked.rejected}
     print(spoken("check.sizes", language, task=checked.task, sizes=sizes, **counts))
     for finding in checked.findings:
-        print(f"{finding.level}: {finding.message(language)} [{finding.code}]")
+        print(finding_line(finding, language))
         if finding.rows:
             print("    " + ", ".join(finding.rows[:8]) + (" ..." if len(finding.rows) > 8 else ""))
         if finding.hint(language):

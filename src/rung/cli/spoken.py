@@ -15,6 +15,7 @@ from rung.core.errors import UsageError
 
 if TYPE_CHECKING:
     from rung.core.task import Language
+    from rung.data.findings import Finding
     from rung.store.records import Text
 
 
@@ -65,6 +66,18 @@ def asked_language(lang: str | None) -> Language | None:
 def say(text: str = "") -> None:
     """Talk: to stderr."""
     print(text, file=sys.stderr, flush=True)
+
+
+def finding_line(finding: Finding, language: Language) -> str:
+    """'warning: what was found [E2164]'."""
+    return f"{spoken(f'level.{finding.level}', language)}: {finding.message(language)} [{finding.code}]"
+
+
+def say_finding(finding: Finding, language: Language) -> None:
+    """A finding and what to do about it, to stderr."""
+    say(finding_line(finding, language))
+    if hint := finding.hint(language):
+        say("    " + spoken("hint", language, hint=hint))
 
 
 def visible(text: str) -> str:

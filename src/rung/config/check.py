@@ -168,7 +168,9 @@ def _data(config: Config) -> Iterator[Mistake]:
 
 def _is_dataset(path: Path) -> bool:
     """Whether a path names a data set's folder, or a version of one: FOLDER@VERSION."""
-    return any((path.with_name(name) / "CURRENT").is_file() for name in (path.name, path.name.partition("@")[0]) if name)
+    return any(
+        (path.with_name(name) / "CURRENT").is_file() for name in (path.name, path.name.partition("@")[0]) if name
+    )
 
 
 def _registered(config: Config) -> Iterator[Mistake]:

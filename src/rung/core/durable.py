@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
+import stat
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,8 +24,17 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise WriteError("E5002", path=path) from error
+            raise WriteError("E5002", path=path, free=free_space(path)) from error
         raise WriteError("E5001", path=path, reason=error.strerror or str(error)) from error
+
+
+def free_space(path: Path) -> str:
+    """Bytes that are left where a path lies, for an eye; '?' where the system does not say."""
+    home = next((folder for folder in path.absolute().parents if folder.is_dir()), Path("/"))
+    try:
+        return f"{shutil.disk_usage(home).free / (1 << 20):,.1f} MiB"
+    except OSError:
+        return "?"
 
 
 def aside(path: Path) -> Path:
@@ -31,21 +42,25 @@ def aside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
 
 
-def write_synced(path: Path, data: bytes) -> None:
-    """Write a file that nobody reads yet."""
-    with path.open("wb") as file:
+def write_synced(path: Path, data: bytes, *, private: bool = False) -> None:
+    """Write a file that nobody reads yet. `private`: readable by its owner alone from its first byte on."""
+    mode = stat.S_IRUSR | stat.S_IWUSR if private else 0o666
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Replace a file: a reader sees the old one or the new one, never a part. Raises WriteError E5001, E5002."""
+def write_whole(path: Path, data: bytes, *, private: bool = False) -> None:
+    """Replace a file: a reader sees the old one or the new one, never a part. `private`: readable by its owner alone.
+
+    Raises WriteError E5001, E5002.
+    """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         working = aside(path)
         try:
-            write_synced(working, data)
+            write_synced(working, data, private=private)
             working.replace(path)
         finally:
             working.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from rung.data.findings import Finding
 from rung.data.labels import label_variants, split_labels
 from rung.data.leakage.copies import CopySearch, Pair, find_duplicates
 from rung.data.leakage.keys import text_key
+from rung.data.privacy.redact import redact
 from rung.data.split import FEWEST
 from rung.text.normalise import normalise_key
 from rung.text.script import language_of
@@ -23,6 +24,8 @@ _LONG_AT_LEAST = 1000
 """... and this many characters."""
 _MIXED = 0.05
 _SHOWN = 20
+_ANSWER = 40
+"""Characters of an answer that a finding shows."""
 _LEFTOVERS = {
     "E2168": re.compile("\ufffd"),
     "E2169": re.compile(r"Ã[\x80-\xbf]|â€[™œ\x9d\x93\x94]|ï»¿|锟斤拷|烫烫烫|屯屯屯"),
@@ -89,7 +92,15 @@ def _repeats(examples: Sequence[Example]) -> Iterator[Finding]:
         rows = _ids(near)
         yield Finding("info", "E2174", {"n": len(rows), "total": len(examples)}, rows)
     if report.conflicts:
-        yield Finding("warning", "E2165", {"n": len(report.conflicts)}, _ids(report.conflicts))
+        by_id = {example.id: example for example in examples}
+        listed = _listed([_both(pair, by_id) for pair in report.conflicts])
+        yield Finding("warning", "E2165", {"n": len(report.conflicts), "listed": listed}, _ids(report.conflicts))
+
+
+def _both(pair: Pair, by_id: Mapping[str, Example]) -> str:
+    """Both answers of a contradiction, with the ids of their rows."""
+    told = (f"{redact(id)}: '{redact(by_id[id].references[0])[:_ANSWER]}'" for id in (pair.first.id, pair.second.id))
+    return " / ".join(told)
 
 
 def _ids(pairs: Sequence[Pair]) -> tuple[str, ...]:

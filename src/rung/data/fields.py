@@ -10,9 +10,12 @@ from typing import Any
 
 from rung.core.task import Example, OutputKind
 from rung.data.labels import means_nothing, nearest_label, split_labels
+from rung.data.privacy.redact import redact
 from rung.data.rejects import BadRow
 from rung.text.strict_json import RefusedJson, read_json, write_json
 
+_SHOWN = 80
+"""Characters of a row's own text that a message shows."""
 _BETWEEN_DOCUMENTS = re.compile(r"\s*[;；|\n]\s*")
 
 
@@ -86,7 +89,7 @@ class RowReader:
         # A label is kept to the letter: '是 ' is not silently made '是'.
         field, label = self._spec.answer, texts[0]
         if len(texts) > 1:
-            raise BadRow("E2224", field, value=", ".join(texts))
+            raise BadRow("E2224", field, value=_excerpt(", ".join(texts)))
         if label in self._labels:
             return label
         if means_nothing(label):
@@ -98,7 +101,8 @@ class RowReader:
             raise BadRow(
                 "E2223",
                 field,
-                value=label,
+                # What nearly is a label is shown to the letter; anything else may be a person's text.
+                value=label if nearest else _excerpt(label),
                 nearest=nearest or "",
                 near=f" Did you mean '{nearest}'?" if nearest else "",
                 near_zh=f"是否应为“{nearest}”？" if nearest else "",
@@ -116,8 +120,14 @@ class RowReader:
         if self._check_schema is not None:
             misfit = next(self._check_schema.iter_errors(value), None)
             if misfit is not None:
-                raise BadRow("E2226", field, detail=f"{misfit.json_path}: {misfit.message[:200]}")
+                raise BadRow("E2226", field, detail=_excerpt(f"{misfit.json_path}: {misfit.message}", 220))
         return write_json(value)
+
+
+def _excerpt(text: str, length: int = _SHOWN) -> str:
+    """The beginning of a row's own text for a message, personal data starred out."""
+    # Twice as much is looked at, so that nothing is shown of a number that the cut would halve.
+    return redact(text[: 2 * length])[:length]
 
 
 def _text(value: Any, field: str) -> str:

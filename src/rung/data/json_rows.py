@@ -55,7 +55,9 @@ def read_list(text: str, where: str) -> Iterator[Row]:
                 raise DataError("E2110", f"{where}:{line}", detail="there is more text after the list")
             return
         if at >= len(text):
-            yield Row(line, {}, "", BadRow("E2206", detail="the list is not closed with ]", detail_zh="列表没有以 ] 结束"))
+            yield Row(
+                line, {}, "", BadRow("E2206", detail="the list is not closed with ]", detail_zh="列表没有以 ] 结束")
+            )
             return
         end = _element_end(text, at, f"{where}:{line}")
         yield _row(line, text[at:end])

@@ -12,6 +12,7 @@ from rung.core.hashing import hash_json
 from rung.core.task import Example
 from rung.data.encoding import Encoding
 from rung.data.fields import ReadSpec, RowReader
+from rung.data.privacy.redact import redact
 from rung.data.rejects import BadRow, Reject, check_share
 from rung.data.table import DataFile
 
@@ -98,7 +99,7 @@ def read_files(paths: Mapping[str, Path], spec: ReadSpec) -> dict[str, ReadResul
     for name, result in results.items():
         for id in result.lines:
             if homes.setdefault(id, name) != name:
-                shared.append(f"{id} ({homes[id]}, {name})")
+                shared.append(f"{redact(id)} ({homes[id]}, {name})")
     if shared:
         raise DataError("E2123", n=len(shared), ids=_first(shared))
     return results
@@ -113,11 +114,11 @@ def _named_by_content(example: Example, prefix: str, copies: Counter[str]) -> Ex
 def _check_columns(file: str, spec: ReadSpec, columns: Sequence[str]) -> None:
     missing = [name for name in spec.columns if name not in columns]
     if missing:
-        raise DataError("E2112", file, missing=", ".join(missing), known=", ".join(columns))
+        raise DataError("E2112", file, missing=", ".join(missing), known=redact(", ".join(columns)))
 
 
 def _repeated_ids(file: str, repeated: Mapping[str, Sequence[int]]) -> DataError:
-    places = [f"{id} (lines {', '.join(map(str, lines[:5]))})" for id, lines in repeated.items()]
+    places = [f"{redact(id)} (lines {', '.join(map(str, lines[:5]))})" for id, lines in repeated.items()]
     return DataError("E2120", file, n=len(repeated), ids=_first(places))
 
 

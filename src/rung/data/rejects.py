@@ -6,8 +6,10 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from rung.core.durable import write_whole
 from rung.core.errors import DataError, Problem
 
 RAW_LIMIT = 1 << 16
@@ -83,6 +85,14 @@ def rejects_jsonl(rejects: Iterable[Reject]) -> str:
     """The text of rejects.jsonl, one line a reject. Undecodable bytes appear as escapes, so the text is valid UTF-8."""
     lines = [json.dumps(reject.to_json(), ensure_ascii=False) + "\n" for reject in rejects]
     return "".join(lines).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def write_rejects(path: Path, rejects: Iterable[Reject]) -> None:
+    """Write rejects.jsonl, readable by its owner alone: it holds rows as they came, personal data and all.
+
+    Raises WriteError E5001, E5002.
+    """
+    write_whole(path, rejects_jsonl(rejects).encode(), private=True)
 
 
 def count_rejects(rejects: Iterable[Reject]) -> dict[str, int]:

@@ -101,7 +101,9 @@ def make_split(
     else:
         dealt = _deal_by_time(examples, spec.shares, times)
     late = time_findings({"train": dealt["train"], "test": dealt["test"]}, times) if times is not None else []
-    return _freeze(dealt, seed, official=False, findings=[*_uneven(dealt, spec), *_warnings(dealt, spec.by_label), *late])
+    return _freeze(
+        dealt, seed, official=False, findings=[*_uneven(dealt, spec), *_warnings(dealt, spec.by_label), *late]
+    )
 
 
 def own_split(

@@ -96,7 +96,11 @@ class DataFile:
             return iter(self._rows)
         if self._format == "csv":
             return self._csv_rows()
-        return read_objects(self._lines) if self._format == "jsonl" else read_list(self._lines.whole(MAX_LIST), self.path.name)
+        return (
+            read_objects(self._lines)
+            if self._format == "jsonl"
+            else read_list(self._lines.whole(MAX_LIST), self.path.name)
+        )
 
     def _csv_rows(self) -> Iterator[Row]:
         width = len(self._header)

@@ -7,8 +7,9 @@ import shutil
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
-from rung.core.durable import write_json
+from rung.core.durable import free_space, write_json
 from rung.core.errors import BackendError, DataError, RungError, UsageError, WriteError
 from rung.core.method import Budget, Progress
 from rung.experiment.headroom import look_for_headroom, no_headroom
@@ -71,7 +72,8 @@ def adapt(session: Session, cell: Cell, coming: Sequence[Cell], progress: Progre
         raise
     except OSError as error:
         code = "E5002" if error.errno in {errno.ENOSPC, errno.EDQUOT} else "E5001"
-        raise WriteError(code, path=error.filename or working, reason=error.strerror or str(error)) from error
+        path = Path(error.filename or working)
+        raise WriteError(code, path=path, reason=error.strerror or str(error), free=free_space(path)) from error
     except Exception as error:
         (working / "error.log").write_text(traceback.format_exc(), "utf-8")
         print(traceback.format_exc(), file=sys.stderr)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Literal
 
 from rung.core.answer import Opened, open_candidate
-from rung.core.durable import write_text
 from rung.core.errors import InterruptedRun, UsageError
 from rung.core.evaluation import Evaluation
 from rung.core.hashing import hash_json
@@ -102,9 +101,9 @@ def _start(
     if first:
         run.write_examples(prepared.examples)
         if prepared.rejects:
-            from rung.data.rejects import rejects_jsonl
+            from rung.data.rejects import write_rejects
 
-            write_text(run.path / "rejects.jsonl", rejects_jsonl(prepared.rejects))
+            write_rejects(run.path / "rejects.jsonl", prepared.rejects)
         run.write_splits(prepared.splits.to_json())
         _keep_record(session)
     plan = run.read_plan()

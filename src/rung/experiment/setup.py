@@ -18,6 +18,7 @@ from rung.data.fields import ReadSpec
 from rung.data.findings import Finding
 from rung.data.formats.examples import dataset_columns, find_dataset, read_dataset
 from rung.data.leakage.copies import CopySearch, DuplicateReport, find_duplicates, without_copies
+from rung.data.leakage.leaks import across_findings, group_findings
 from rung.data.leakage.times import read_times
 from rung.data.read import ReadResult, read_examples, read_files
 from rung.data.rejects import Reject
@@ -61,7 +62,9 @@ class Prepared:
         """What the splits and the documents give to think about."""
         near = [pair for pair in self.duplicates.across if pair.kind == "near"] if self.templated else []
         templated = [Finding("warning", "E2181", {"n": len(near)})] if near else []
-        return (*self.splits.findings, *templated, *document_findings(self.documents))
+        leaks = [*across_findings(self.duplicates, self.examples), *group_findings(self.examples)]
+        given = leaks if self.splits.official else []
+        return (*self.splits.findings, *given, *templated, *document_findings(self.documents))
 
     @property
     def hash(self) -> str:

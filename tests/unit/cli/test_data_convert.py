@@ -220,3 +220,23 @@ def test_a_field_that_no_row_has_is_named(tmp_path: Path) -> None:
         prepare(_task(tmp_path, "desk"))
     assert caught.value.code == "E1240"
     assert "question" in str(caught.value)
+
+
+def test_a_refused_import_says_where_the_rows_are_kept_and_for_whom(tmp_path: Path) -> None:
+    path = _csv(tmp_path / "a.csv", ["mail zhang.san@example.com please,a", *(f"q{n},a" for n in range(9)), "a,b,c"])
+    told = CliRunner().invoke(app, ["import", str(path), "--to", str(tmp_path / "desk"), "--yes"])
+    kept = tmp_path / "desk.rejects.jsonl"
+    assert isinstance(told.exception, TooManyRejects)
+    assert str(kept) in told.stderr
+    assert kept.stat().st_mode & 0o077 == 0
+    assert "zhang.san" not in told.stderr
+
+
+def test_appending_rows_that_say_something_else_is_told(tmp_path: Path) -> None:
+    desk = tmp_path / "desk"
+    import_data(_csv(tmp_path / "a.csv", ["1,one,a", "2,two,b"], "id,text,label"), desk)
+    other = _csv(tmp_path / "b.csv", ["1,changed,a", "2,two,b", "3,three,b"], "id,text,label")
+    made = import_data(other, desk, how=Reading(dedupe="keep-first"), append=True)
+    told = {finding.code: finding.values["n"] for finding in made.findings if finding.code in {"E2265", "E2284"}}
+    assert told == {"E2265": 1, "E2284": 1}
+    assert [row.inputs["text"] for row in DataSet(desk).read()] == ["one", "two", "three"]

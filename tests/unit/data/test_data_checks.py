@@ -74,6 +74,7 @@ def test_contradicting_answers_are_told_apart_from_mere_copies() -> None:
     findings = found(extra)
     assert findings["E2164"].values == {"n": 2, "exact": 2, "normalised": 0}
     assert findings["E2165"].rows == ("c5", "y")
+    assert findings["E2165"].values["listed"] == f"c5: '{CLEAN[5].references[0]}' / y: '{other}'"
 
 
 def test_documents_are_checked_against_the_examples() -> None:

@@ -18,8 +18,8 @@ from rung.core.errors import DataError
 from rung.data.fields import ReadSpec
 from rung.data.labels import labels_of
 from rung.data.read import ReadResult, read_examples, read_files
-from rung.data.rejects import TooManyRejects, count_rejects, rejects_jsonl
-from rung.data.table import read_table
+from rung.data.rejects import TooManyRejects, count_rejects, rejects_jsonl, write_rejects
+from rung.data.table import DataFile, read_table
 
 LABEL = ReadSpec(inputs=("text",), answer="label", kind="label", max_bad_ratio=1.0)
 TEXT = ReadSpec(inputs=("text",), answer="label", kind="text", max_bad_ratio=1.0)
@@ -136,7 +136,9 @@ def test_a_json_list_is_read_like_lines(tmp_path: Path) -> None:
     assert reasons(result) == [(3, "E2207"), (5, "E2209")]
     cut = read_examples(saved(tmp_path, "cut.json", text[:50] + '\n {"text": "b"'), LABEL)
     assert (len(cut.examples), reasons(cut)) == (1, [(3, "E2206")])
-    assert refusal(saved(tmp_path, "deep.json", '[{"a": ' + "[" * 1000 + "]" * 1000 + "}]")).code == "E2110"
+    deep = '{"a": ' + "[" * 100_000 + "]" * 100_000 + "}"
+    spared = read_examples(saved(tmp_path, "deep.json", f'[{deep},\n{{"text": "b", "label": "x"}}]'), LABEL)
+    assert (len(spared.examples), reasons(spared)) == (1, [(1, "E2207")])
     lines = read_examples(
         saved(tmp_path, "lines.json", '{"text": "a", "label": "x"}\n{"text": "b", "label": "y"}'), LABEL
     )
@@ -192,14 +194,87 @@ def test_long_cells_are_read(tmp_path: Path) -> None:
 
 def test_a_line_that_never_ends_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rung.data.lines.MAX_LINE", 1000)
+    monkeypatch.setattr("rung.data.lines._PIECE", 64)
     rows = ["text,label", "a,x", "b" * 5000 + ",x", "c,x"]
     result = read_examples(saved(tmp_path, "rows.csv", "\n".join(rows)), LABEL)
     assert ([example.text for example in result.examples], reasons(result)) == (["a", "c"], [(3, "E2202")])
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "gb18030"])
+def test_a_line_too_long_is_told_by_the_byte_it_begins_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    monkeypatch.setattr("rung.data.lines.MAX_LINE", 1000)
+    monkeypatch.setattr("rung.data.lines._PIECE", 64)
+    before = "text,label\n" + "押金什么时候退，x\n押金什么时候退,x\n" * 30
+    raw = f"{before}{'长' * 700},y\n押金什么时候退,z\n".encode(encoding)
+    path = saved(tmp_path, "rows.csv", raw)
+    result = read_examples(path, ReadSpec(("text",), "label", "label", max_bad_ratio=1, encoding=encoding))
+    (found,) = [reject for reject in result.rejects if reject.code == "E2202"]
+    assert raw[found.values["offset"] :].decode(encoding.replace("-sig", "")).lstrip("\ufeff").startswith("长")
+    assert len(raw[: found.values["offset"]]) == len(before.encode(encoding))
+
+
+def test_a_json_list_may_be_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rung.data.lines.MAX_LINE", 1000)
+    monkeypatch.setattr("rung.data.lines._PIECE", 64)
+    rows = [{"text": f"question {n}", "label": "x"} for n in range(200)]
+    assert len(read_examples(saved(tmp_path, "rows.json", json.dumps(rows)), LABEL).examples) == 200
+    assert (
+        refusal(saved(tmp_path, "nul.json", f'[{{"text": "{"a" * 99}",\n "label": "\0"}}]')).problems[0].where
+        == "nul.json:2"
+    )
+
+
+def test_columns_without_a_name_are_told(tmp_path: Path) -> None:
+    file = DataFile(saved(tmp_path, "rows.csv", ",text,label,\n0,a,x,\n1,b,y,\n"))
+    assert [(found.code, found.values) for found in file.findings] == [("E2280", {"n": 2, "columns": "1, 4"})]
+
+
+def test_messages_show_no_personal_data(tmp_path: Path) -> None:
+    said = "call 13812345678 or mail zhang.san@example.com"
+    path = saved(tmp_path, "rows.csv", f"text,label\na,x\nb,{said}\n")
+    result = read_examples(path, ReadSpec(("text",), "label", "label", labels=("x",), max_bad_ratio=1))
+    told = "".join(reject.problem.message(language) for reject in result.rejects for language in ("en", "zh"))
+    assert result.rejects[0].code == "E2223"
+    assert "13812345678" not in told
+    assert "zhang.san" not in told
+    schema = {"type": "object", "properties": {"phone": {"type": "integer"}}}
+    path = saved(
+        tmp_path, "rows.jsonl", '{"text": "a", "label": {"phone": "13812345678"}}\n{"text": "b", "label": {}}\n'
+    )
+    result = read_examples(path, ReadSpec(("text",), "label", "json", json_schema=schema, max_bad_ratio=1))
+    assert [reject.code for reject in result.rejects] == ["E2226"]
+    assert "13812345678" not in result.rejects[0].problem.message()
+
+
+def test_broken_json_is_told_in_chinese(tmp_path: Path) -> None:
+    lines = [
+        '{"text": "a", "label": "x"}',
+        '{"text": "a"',
+        '{"text": NaN}',
+        '{"text": "a',
+        "[" * 99,
+        '{"a": 1, "a": 2}',
+    ]
+    result = read_examples(saved(tmp_path, "rows.jsonl", "\n".join(lines)), LABEL)
+    assert len(result.rejects) == 5
+    for reject in result.rejects:
+        reason = reject.problem.message("zh").partition("：")[2]
+        assert re.search("[\u4e00-\u9fff]", reason), reason
+
+
+def test_rejected_rows_are_for_their_owner_alone(tmp_path: Path) -> None:
+    result = read_examples(saved(tmp_path, "rows.csv", "text,label\na,x\n,y\n"), LABEL)
+    write_rejects(tmp_path / "rejects.jsonl", result.rejects)
+    assert (tmp_path / "rejects.jsonl").stat().st_mode & 0o777 == 0o600
+
+
 @pytest.mark.parametrize(
     ("name", "content", "code"),
     [
+        ("rows.xlsx", b"text,label\na,b\n", "E2282"),
+        ("rows.xlsx", b"", "E2106"),
         ("rows.xlsx", b"PK\x03\x04", "E2235"),
         ("rows.csv", b"PK\x03\x04" + bytes(range(256)) * 20, "E2103"),
         ("rows.csv", bytes(range(256)) * 20, "E2103"),

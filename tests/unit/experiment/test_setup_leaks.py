@@ -34,6 +34,9 @@ def test_an_official_split_names_its_near_copies(tmp_path: Path) -> None:
     kinds = {p.kind for p in prepared.duplicates.across}
     assert {"near", "normalised"} <= kinds
     assert not prepared.removed
+    told = {finding.code: finding.values for finding in prepared.findings}
+    assert told["E2175"]["split"] == "test"
+    assert told["E2175"]["n"] >= 2
 
 
 def test_an_own_split_by_time_is_dealt_out_by_time_and_keeps_its_name_otherwise(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import typer
 
 from rung.cli import commands
 from rung.cli.options import AsJson
-from rung.cli.spoken import own_language, say, spoken
+from rung.cli.spoken import own_language, say, say_finding, spoken
 from rung.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rung.data.record import Record
     from rung.data.versions.version import Source, Step, Version
 
+_SHOWN = 20
 _WIDE = 200
 """Characters of a row that are shown before anything is imported."""
 
@@ -64,6 +65,8 @@ class Imported:
     """Labels that could be written one way; a suggestion."""
     rejects: Path | None
     """The rows that could not be used, with reasons; None without any."""
+    rejected: int = 0
+    """How many they are."""
 
 
 def import_data(
@@ -75,9 +78,11 @@ def import_data(
     rows go to `<to>.rejects.jsonl`. Raises as `read_records`, `read_merges` and `DataSet.commit` do; DataError E2241 for
     ids that other rows of the data set have.
     """
+    from rung.cli.data.rows import keep_rejects
     from rung.data.findings import Finding
     from rung.data.formats.import_checks import check_labels, merge_labels, read_merges
     from rung.data.formats.read import read_records
+    from rung.data.privacy.redact import redact
     from rung.data.rejects import TooManyRejects
     from rung.data.versions.dataset import DataSet, is_dataset
 
@@ -93,7 +98,7 @@ def import_data(
             dedupe=how.dedupe,
         )
     except TooManyRejects as error:
-        _keep_rejects(folder, error.rejects)
+        keep_rejects(folder, error.rejects)
         raise
     records: Sequence[Record] = _told(read.records, about)
     steps: list[Step] = []
@@ -110,14 +115,21 @@ def import_data(
     new = len(records)
     if append and is_dataset(folder):
         there = DataSet(folder).read()
-        records = _added(there, records, how.dedupe, Path(path).name)
+        changed = _changed(there, records)
+        listed = ", ".join(map(redact, changed[:_SHOWN])) + (", ..." if len(changed) > _SHOWN else "")
+        if changed and how.dedupe is None:
+            raise DataError("E2241", Path(path).name, n=len(changed), ids=listed)
+        if changed:
+            findings.append(Finding("warning", "E2284", {"n": len(changed), "ids": listed}, tuple(changed)))
+        records = _added(there, records)
         new = len(records) - len(there)
-        if new < len(read.records):
-            findings.append(Finding("info", "E2265", {"n": len(read.records) - new}))
+        if new + len(changed) < len(read.records):
+            findings.append(Finding("info", "E2265", {"n": len(read.records) - new - len(changed)}))
     source = read.source.model_copy(update={"licence": about.licence, "url": about.source})
     steps.insert(0, _step(read, about, len(there), new))
     version = DataSet(folder).commit(records, steps, sources=[source], anew=not append)
-    return Imported(version, read.detected, tuple(findings), checked.merges, _keep_rejects(folder, read.rejects))
+    kept = keep_rejects(folder, read.rejects)
+    return Imported(version, read.detected, tuple(findings), checked.merges, kept, len(read.rejects))
 
 
 def _told(records: Sequence[Record], about: About) -> list[Record]:
@@ -137,12 +149,14 @@ def _told(records: Sequence[Record], about: About) -> list[Record]:
     return told
 
 
-def _added(there: Sequence[Record], records: Sequence[Record], dedupe: str | None, name: str) -> list[Record]:
-    known = {record.id: record for record in there}
-    again = [record for record in records if record.id in known]
-    changed = [record.id for record in again if _content(record) != _content(known[record.id])]
-    if changed and dedupe is None:
-        raise DataError("E2241", name, n=len(changed), ids=", ".join(changed[:20]))
+def _changed(there: Sequence[Record], records: Sequence[Record]) -> list[str]:
+    """Ids of rows that are there already, and say something else."""
+    known = {record.id: _content(record) for record in there}
+    return [record.id for record in records if known.get(record.id, _content(record)) != _content(record)]
+
+
+def _added(there: Sequence[Record], records: Sequence[Record]) -> list[Record]:
+    known = {record.id for record in there}
     return [*there, *(record for record in records if record.id not in known)]
 
 
@@ -169,19 +183,6 @@ def _step(read: ReadRecords, about: About, before: int, new: int) -> Step:
         touched=new,
         counts={"read": len(read.records) + len(read.rejects), "rejected": len(read.rejects), **rejected},
     )
-
-
-def _keep_rejects(folder: Path, rejects: Sequence[Any]) -> Path | None:
-    """Write the rejected rows beside the data set; those of an earlier import are no longer true."""
-    from rung.core.durable import write_text
-    from rung.data.rejects import rejects_jsonl
-
-    path = folder.with_name(f"{folder.name}.rejects.jsonl")
-    if not rejects:
-        path.unlink(missing_ok=True)
-        return None
-    write_text(path, rejects_jsonl(rejects))
-    return path
 
 
 @dataclass(frozen=True)
@@ -270,7 +271,9 @@ def import_command(
 
     Example: **rung data import train.csv --to datasets/desk --licence own --split train**
     """
+    from rung.cli.data.rows import rejects_beside
     from rung.data.formats.detect import detect
+    from rung.data.rejects import TooManyRejects
 
     language = own_language()
     if split not in (None, "train", "dev", "test"):
@@ -284,13 +287,17 @@ def import_command(
         if not yes:
             _confirm(detected, language)
     how = Reading(format, mapping, encoding, max_bad, "keep-first" if dedupe else None, merge_labels)
-    made = import_data(path, to, how=how, about=About(licence, source, split), append=append)  # type: ignore[arg-type]
+    try:
+        made = import_data(path, to, how=how, about=About(licence, source, split), append=append)  # type: ignore[arg-type]
+    except TooManyRejects as error:
+        say(spoken("data.rejects", language, n=len(error.rejects), path=rejects_beside(to)))
+        raise
     if format is not None:
         _show(made.detected, language)
     for finding in made.findings:
-        _say_finding(finding, language)
+        say_finding(finding, language)
     if made.rejects:
-        say(spoken("data.rejects", language, path=made.rejects))
+        say(spoken("data.rejects", language, n=made.rejected, path=made.rejects))
     if json:
         print(
             commands.to_json(
@@ -337,7 +344,7 @@ def export_command(
         skip_unfit=skip_unfit,
     )
     for finding in made.findings:
-        _say_finding(finding, language)
+        say_finding(finding, language)
     if json:
         findings = [finding.to_json() for finding in made.findings]
         print(commands.to_json({"path": str(made.path), "rows": made.rows, "findings": findings}))
@@ -363,11 +370,15 @@ def _mapping(said: Sequence[str]) -> dict[str, str]:
 
 def _show(detected: Detected, language: Literal["en", "zh"]) -> None:
     """What a file seems to be: format, reason, mapping and three rows. Talk, so that stdout stays data."""
-    say(spoken("data.format", language, format=detected.format, why=detected.why.message(language)))
+    from rung.data.privacy.redact import redact
+
+    told = ", ".join(filter(None, (detected.dialect, detected.encoding))) or "-"
+    say(spoken("data.format", language, format=detected.format, told=told, why=detected.why.message(language)))
     for name, column in detected.mapping.items():
         say(f"  {name} <- {column}")
     for row in detected.rows:
-        text = json_module.dumps(row, ensure_ascii=False)
+        # What is said here ends in the logs of whoever runs this in a script.
+        text = redact(json_module.dumps(row, ensure_ascii=False))
         say("  " + (text if len(text) <= _WIDE else text[:_WIDE] + " ..."))
 
 
@@ -382,9 +393,3 @@ def _confirm(detected: Detected, language: Literal["en", "zh"]) -> None:
         f" --map {json_module.dumps(f'{name}={column}', ensure_ascii=False)}" for name, column in inputs.items()
     )
     raise UsageError("E2245", format=detected.format, mapping=mapping)
-
-
-def _say_finding(finding: Finding, language: Literal["en", "zh"]) -> None:
-    say(f"{finding.level}: {finding.message(language)} [{finding.code}]")
-    if finding.hint(language):
-        say("    " + spoken("hint", language, hint=finding.hint(language)))

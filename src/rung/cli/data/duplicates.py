@@ -12,7 +12,7 @@ import typer
 
 from rung.cli import commands
 from rung.cli.options import AsJson
-from rung.cli.spoken import own_language, spoken
+from rung.cli.spoken import finding_line, own_language, spoken, visible
 from rung.core.errors import TargetNotMet, UsageError
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ class Looked:
     report: LeakReport
     texts: Mapping[tuple[str, str], str]
     """By split or file, and id."""
+    answers: Mapping[tuple[str, str], str]
+    """The first right answer of each."""
 
     def lines(self, pair: Pair) -> tuple[str, str]:
         """Both texts of a pair."""
@@ -82,7 +84,9 @@ def find_copies(
     around = Around(material.documents, others, material.times or {})
     report = find_leaks(material.splits, search, around, progress=progress)
     everything = {**others, **material.splits}
-    return Looked(report, {(name, e.id): e.text for name, part in everything.items() for e in part})
+    examples = [(name, e) for name, part in everything.items() for e in part]
+    answers = {(name, e.id): e.references[0] for name, e in examples if e.references}
+    return Looked(report, {(name, e.id): e.text for name, e in examples}, answers)
 
 
 def _of_task(path: Path) -> _Material:
@@ -96,7 +100,7 @@ def _of_task(path: Path) -> _Material:
 
 
 def _of_files(paths: Sequence[Path], columns: Sequence[str]) -> _Material:
-    from rung.cli.data.rows import open_rows
+    from rung.cli.data.rows import open_rows, tell_left_out
     from rung.config.sniff import guess
     from rung.core.task import Example
     from rung.data.table import read_table
@@ -114,6 +118,7 @@ def _of_files(paths: Sequence[Path], columns: Sequence[str]) -> _Material:
                 splits.setdefault(part, []).append(record.to_example(columns))
             continue
         table = read_table(path)
+        tell_left_out(path, table.rejects)
         if {"id", "inputs"} <= set(table.columns):  # Rung's own records, whose fields lie one level down
             splits[name] = [record.to_example(columns) for record in open_rows(path).records]
             continue
@@ -189,7 +194,7 @@ def duplicates_command(
         print(commands.to_json(looked.to_json()))
     else:
         for finding in report.findings:
-            print(f"{finding.level}: {finding.message(language)} [{finding.code}]")
+            print(finding_line(finding, language))
         for pair in report.pairs[:shown]:
             _show(pair, looked, language)
         total = spoken("duplicates.pairs", language, n=f"{len(report.pairs):,}", shown=min(shown, len(report.pairs)))
@@ -204,8 +209,14 @@ def _show(pair: Pair, looked: Looked, language: Language) -> None:
         kind += f" {pair.score:.2f}"
     print(f"\n{kind}{'  !' if pair.conflict else ''}")
     for place, text in zip((pair.first, pair.second), looked.lines(pair), strict=True):
-        line = " ".join(text.split())
-        print(f"  {place.split}:{place.id}  {line[:_CUT]}{'...' if len(line) > _CUT else ''}")
+        answer = looked.answers.get((place.split, place.id), "") if pair.conflict else ""
+        told = f"  -> {_cut(answer, _CUT // 2)}" if answer else ""
+        print(f"  {place.split}:{place.id}  {_cut(text, _CUT)}{told}")
+
+
+def _cut(text: str, length: int) -> str:
+    line = visible(" ".join(text.split()))
+    return line[:length] + ("..." if len(line) > length else "")
 
 
 def _write(path: Path, looked: Looked) -> None:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rung.cli.spoken import own_language, say_finding
 from rung.core.errors import UsageError
 
 if TYPE_CHECKING:
     from rung.data.record import Record
+    from rung.data.rejects import Reject
     from rung.data.versions.dataset import DataSet
     from rung.data.versions.version import Source, Step, Version
 
@@ -36,7 +38,8 @@ class Rows:
 def open_rows(where: str | Path) -> Rows:
     """The rows of a data set ('datasets/desk', 'datasets/desk@1a2b3c') or of a file in any format that Rung reads.
 
-    Raises as reading either does.
+    Rows of a table that ask nothing are among them: what becomes of them is for cleaning to say. Rows that cannot be read are
+    left out, which is told on stderr. Raises as reading either does.
     """
     from rung.data.versions.dataset import DataSet, Reference, is_dataset
 
@@ -47,8 +50,20 @@ def open_rows(where: str | Path) -> Rows:
         return Rows(dataset.read(version.id), dataset, version.sources, version.id)
     from rung.data.formats.read import read_records
 
-    read = read_records(Path(where))
+    read = read_records(Path(where), empty=True)
+    tell_left_out(where, read.rejects)
     return Rows(read.records, None, (read.source,))
+
+
+def tell_left_out(where: str | Path, rejects: Sequence[Reject]) -> None:
+    """Say how many rows of a file could not be read, and why."""
+    from rung.data.findings import Finding
+    from rung.data.rejects import count_rejects
+
+    if rejects:
+        counts = ", ".join(f"{code}: {n}" for code, n in count_rejects(rejects).items())
+        values = {"n": len(rejects), "name": Path(where).name, "counts": counts}
+        say_finding(Finding("warning", "E2283", values), own_language())
 
 
 def keep_rows(rows: Rows, records: Sequence[Record], steps: Sequence[Step], out: Path | None) -> Version | Path:
@@ -63,3 +78,23 @@ def keep_rows(rows: Rows, records: Sequence[Record], steps: Sequence[Step], out:
     if rows.dataset is None:
         raise UsageError("E2727")
     return rows.dataset.commit(records, steps, sources=rows.sources)
+
+
+def keep_rejects(dataset: Path, rejects: Sequence[Reject]) -> Path | None:
+    """Write the rows that an import rejected beside the data set; those of an earlier import are no longer true.
+
+    None where there are none. Raises WriteError.
+    """
+    from rung.data.rejects import write_rejects
+
+    path = rejects_beside(dataset)
+    if not rejects:
+        path.unlink(missing_ok=True)
+        return None
+    write_rejects(path, rejects)
+    return path
+
+
+def rejects_beside(dataset: Path) -> Path:
+    """The file of rejected rows that belongs to a data set."""
+    return dataset.with_name(f"{dataset.name}.rejects.jsonl")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from rung.core.hashing import seed_from
+from rung.data.privacy.redact import redact
 from rung.data.record import Where
 from rung.data.versions.version import Sample, Step
 from rung.text.common_ends import common_ends
@@ -34,11 +35,13 @@ class Tally:
         self._draw = np.random.default_rng(seed_from("clean", self.name))
 
     def sample(self, id: str, where: Where, before: str, after: str) -> None:
-        """Keep the change, or not: each has the same chance (Vitter 1985, algorithm R)."""
+        """Keep the change, or not: each has the same chance (Vitter 1985, algorithm R). Personal data is starred out."""
         self._seen += 1
         slot = len(self.samples) if len(self.samples) < SAMPLES else int(self._draw.integers(self._seen))
         if slot < SAMPLES:
-            self.samples[slot : slot + 1] = [Sample(id=id, where=path_of(where), **excerpts(before, after))]
+            # The whole texts first: a cut would halve numbers, and half a number is not known for one.
+            shown = excerpts(redact(before), redact(after))
+            self.samples[slot : slot + 1] = [Sample(id=id, where=path_of(where), **shown)]
 
     def step(self, before: int, after: int) -> Step:
         return Step(

@@ -18,6 +18,7 @@ from typing import Any
 
 from rung.core.durable import write_whole
 from rung.core.errors import DataError, UsageError
+from rung.data.privacy.redact import redact
 from rung.data.rejects import Row
 
 NEUTRALISED = "_neutralised"
@@ -156,5 +157,7 @@ def _excel_value(value: Any) -> Any:
         return value
     text = _CONTROL.sub(lambda mark: f"_x{ord(mark[0]):04X}_", cell_text(value))
     if len(text) > CELL_LIMIT:
-        raise DataError("E2238", found=f"{len(text)} characters: {text[:40]}...", limit=f"{CELL_LIMIT} characters")
+        raise DataError(
+            "E2238", found=f"{len(text)} characters: {redact(text[:200])[:40]}...", limit=f"{CELL_LIMIT} characters"
+        )
     return text

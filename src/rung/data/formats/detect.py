@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ from rung.data.formats.codec import Codec, codec_named, codecs, known_formats
 from rung.data.formats.containers import NEUTRALISED, restored
 from rung.data.formats.row import META
 from rung.data.formats.table_rows import Table, full_mapping, guess_mapping
-from rung.data.rejects import Row
+from rung.data.privacy.redact import redact
+from rung.data.rejects import Row, check_share
 from rung.data.table import DataFile
 
 _SAMPLE = 100
@@ -39,6 +40,9 @@ class Detected:
     rows: tuple[Mapping[str, Any], ...]
     """The first three, as they stand."""
     columns: tuple[str, ...] = ()
+    dialect: str = ""
+    """What kind of file it is: 'csv, semicolon', 'xlsx, Sheet1', ..."""
+    encoding: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,20 @@ def beir_seen(found: beir.Beir) -> Detected:
     )
 
 
-def open_file(path: Path, format: str | None, mapping: Mapping[str, str], encoding: str | None) -> Opened:
-    """Settle format and mapping. `format` None, 'jsonl', 'json' or 'parquet' leaves the format to be found."""
+def open_file(
+    path: Path, format: str | None, mapping: Mapping[str, str], encoding: str | None, *, empty: bool = False
+) -> Opened:
+    """Settle format and mapping. `format` None, 'jsonl', 'json' or 'parquet' leaves the format to be found.
+
+    `empty`: rows of a table that ask nothing are records too. Raises TooManyRejects E2122 where no row can be read.
+    """
+    opened = _open(path, format, mapping, encoding, empty)
+    textless = opened.file.dialect.startswith(("xls", "parquet"))
+    seen = replace(opened.detected, dialect=opened.file.dialect, encoding="" if textless else opened.file.encoding.name)
+    return replace(opened, detected=seen)
+
+
+def _open(path: Path, format: str | None, mapping: Mapping[str, str], encoding: str | None, empty: bool) -> Opened:
     name = None if format in _ANY else "table" if format in _TABLES else format
     if name is not None and name not in known_formats():
         raise UsageError("E2237", name=name, known=", ".join(known_formats()))
@@ -92,6 +108,9 @@ def open_file(path: Path, format: str | None, mapping: Mapping[str, str], encodi
     path = entry.path if entry else path
     file = DataFile(path, encoding)
     sample = [row.values for row in islice(_good(file), _SAMPLE)]
+    if not sample:
+        rejects = [row.problem.reject(path.name, row.line, row.raw) for row in file if row.problem is not None]
+        check_share(path.name, 0, rejects, 0)
     columns = file.columns or tuple(dict.fromkeys(name for row in sample for name in row))
     columns = tuple(column for column in columns if column != NEUTRALISED)
     _check_mapping(path, mapping, columns)
@@ -104,7 +123,7 @@ def open_file(path: Path, format: str | None, mapping: Mapping[str, str], encodi
     if name is None or name == "table":
         found, share = (None, 0.0) if name == "table" else _best(sample, file.textual, mapping)
         if found is None:
-            return _table(path, file, mapping, sample, columns, given=name is not None)
+            return _table(path, file, mapping, sample, columns, given=name is not None, empty=empty)
         sure = share == 1 and not file.encoding.guessed
         told = [column for column in columns if all(column in row for row in sample)][:6]
         why = Finding("info", "E2250", {"fields": ", ".join(told or columns[:6])})
@@ -129,22 +148,23 @@ def _table(
     columns: Sequence[str],
     *,
     given: bool,
+    empty: bool,
 ) -> Opened:
     guess = guess_mapping(columns, sample)
     full = full_mapping(mapping, guess.mapping)
     if not any(name.startswith("inputs.") or name == "messages" for name in full):
-        raise DataError("E2232", path.name, columns=", ".join(columns))
+        raise DataError("E2232", path.name, columns=redact(", ".join(columns)))
     why = Finding("info", "E2251", {"columns": ", ".join(full.values())})
     sure = (guess.sure or bool(mapping) or given) and not file.encoding.guessed
     detected = Detected("table", full, sure, why, tuple(sample[:3]), tuple(columns))
     about = {name: column for name, column in full.items() if name in META}
-    return Opened(path, Table(full, textual=file.textual), detected, file, about)
+    return Opened(path, Table(full, textual=file.textual, empty=empty), detected, file, about)
 
 
 def _check_mapping(path: Path, mapping: Mapping[str, str], columns: Sequence[str]) -> None:
     missing = [column for column in mapping.values() if column not in columns]
     if missing:
-        raise UsageError("E2233", path.name, column=missing[0], known=", ".join(columns))
+        raise UsageError("E2233", path.name, column=missing[0], known=redact(", ".join(columns)))
 
 
 def _best(sample: Sequence[Mapping[str, Any]], textual: bool, mapping: Mapping[str, str]) -> tuple[Codec | None, float]:

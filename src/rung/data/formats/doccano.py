@@ -7,6 +7,7 @@ from typing import Any
 
 from rung.data.formats.codec import CannotCarry
 from rung.data.formats.row import Given, Made
+from rung.data.privacy.redact import redact
 from rung.data.record import Record, Span
 from rung.data.rejects import BadRow
 
@@ -109,7 +110,7 @@ class Spans:
             rest = {key: value for key, value in item.items() if key not in {"start", "end", name}}
             marked = text[span.start : span.end]
             if "text" in rest and rest["text"] != marked:
-                raise BadRow("E2239", "spans", text=str(rest["text"])[:50], found=marked[:50])
+                raise BadRow("E2239", "spans", text=redact(str(rest["text"]))[:50], found=redact(marked)[:50])
             # Copies of the text are made anew on writing, so that masking it leaves none behind.
             left.append({"name": name, "text": rest.pop("text", None) is not None, "left": rest})
         given.form["spans"] = left
@@ -168,7 +169,9 @@ class Cluener:
                         raise BadRow("E2230", "label", format=self.name, detail=f"{word} has no [start, end]")
                     span = _checked(place[0], place[1] + 1, kind, text)
                     if text[span.start : span.end] != word:
-                        raise BadRow("E2239", "label", text=word[:50], found=text[span.start : span.end][:50])
+                        raise BadRow(
+                            "E2239", "label", text=redact(word)[:50], found=redact(text[span.start : span.end])[:50]
+                        )
                     spans.append(span)
         return given.record(inputs={"text": text}, spans=tuple(spans))
 

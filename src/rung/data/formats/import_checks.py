@@ -8,10 +8,12 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import normalize
 
 from rung.core.errors import DataError
 from rung.data.findings import Finding
 from rung.data.labels import label_variants, means_nothing, split_labels
+from rung.data.privacy.redact import redact
 from rung.data.record import Record
 from rung.data.versions.version import Sample, Step
 from rung.text.normalise import normalise_key
@@ -52,7 +54,7 @@ def check_labels(records: Sequence[Record]) -> LabelCheck:
                 Finding("warning", "E2163", {"n": len(_with(labelled, several)), "labels": _listed(several)})
             )
         for variants in label_variants(label for label in counts if label.strip()):
-            usual = max(variants, key=lambda label: (counts[label], label == label.strip(), label))
+            usual = max(variants, key=lambda label: (counts[label], label == normalize("NFKC", label).strip(), label))
             merges |= {label: usual for label in variants if label != usual}
             listed = ", ".join(f"'{label}' ({counts[label]})" for label in variants)
             findings.append(Finding("warning", "E2162", {"labels": listed}, _with(labelled, variants)))
@@ -74,7 +76,10 @@ def _contradictions(labelled: Sequence[Record]) -> list[Finding]:
     found = [said for said in answers.values() if len(said) > 1]
     if not found:
         return []
-    listed = [" / ".join(f"{ids[0]}: '{answer[:30]}'" for answer, ids in said.items()) for said in found[:_SHOWN]]
+    listed = [
+        " / ".join(f"{redact(ids[0])}: '{redact(answer)[:30]}'" for answer, ids in said.items())
+        for said in found[:_SHOWN]
+    ]
     rows = tuple(id for said in found for ids in said.values() for id in ids)
     return [Finding("warning", "E2264", {"n": len(found), "listed": "; ".join(listed)}, rows)]
 
@@ -124,7 +129,9 @@ def merge_labels(records: Sequence[Record], merges: Mapping[str, str]) -> Merged
         if answers != record.answers:
             counts.update(answer for answer in record.answers if answer in merges)
             if len(samples) < 5:
-                samples.append(Sample(id=record.id, before=record.answers[0], after=answers[0], where="answers.0"))
+                samples.append(
+                    Sample(id=record.id, before=redact(record.answers[0]), after=redact(answers[0]), where="answers.0")
+                )
             record = record.model_copy(update={"answers": answers})
         changed.append(record)
     touched = sum(new.answers != old.answers for new, old in zip(changed, records, strict=True))

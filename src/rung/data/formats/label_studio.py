@@ -9,6 +9,7 @@ from typing import Any
 
 from rung.data.formats.codec import CannotCarry
 from rung.data.formats.row import Given, Made, plain
+from rung.data.privacy.redact import redact
 from rung.data.record import Record, Span
 from rung.data.rejects import BadRow
 
@@ -138,7 +139,7 @@ def _span(result: Mapping[str, Any], inputs: Mapping[str, str]) -> Span | None:
         start = len(text.encode("utf-16-le")[: start * 2].decode("utf-16-le", "ignore"))
         end = start + len(marked)
     else:
-        raise BadRow("E2239", field, text=marked[:50], found=text[start:end][:50])
+        raise BadRow("E2239", field, text=redact(marked)[:50], found=redact(text[start:end])[:50])
     if not 0 <= start <= end <= len(text):
         raise BadRow("E2239", field, text=f"{start}-{end}", found=f"{len(text)} characters")
     return Span(start=start, end=end, label="; ".join(map(str, labels)), field=field if len(inputs) > 1 else "")

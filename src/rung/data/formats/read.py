@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -14,16 +15,18 @@ from rung.data.findings import Finding
 from rung.data.formats import beir
 from rung.data.formats.detect import Detected, beir_seen, open_file
 from rung.data.formats.row import decode_about
+from rung.data.privacy.redact import redact
 from rung.data.record import Record
-from rung.data.rejects import BadRow, Reject, check_share
+from rung.data.rejects import BadRow, Reject, Row, check_share
 from rung.data.versions.version import Source
 
 _SHOWN = 20
+_LINES = 5
 
 
 @dataclass(frozen=True)
 class ReadRecords:
-    """What a file held. len(records) + len(rejects) + copies left out = rows read."""
+    """What a file held. len(records) + len(rejects) = rows read: those left out by `dedupe` are rejects too."""
 
     records: tuple[Record, ...]
     rejects: tuple[Reject, ...]
@@ -42,19 +45,20 @@ def read_records(
     encoding: str | None = None,
     max_bad_ratio: float = 0.01,
     dedupe: Literal["keep-first"] | None = None,
+    empty: bool = False,
 ) -> ReadRecords:
     """Read rows of any format that `rung data import` knows; `format` None finds it out.
 
     `mapping`: column by field ('question': 'text', 'answer': 'category', 'group': 'customer'). Rows without an id are named
-    after their content. Raises DataError E2241 for ids that repeat unless `dedupe` keeps the first row of each,
+    after their content. `empty` keeps rows of a table that ask nothing, as records without a question. Raises DataError E2241 for ids that repeat unless `dedupe` keeps the first row of each,
     TooManyRejects (E2121, E2122) above `max_bad_ratio`, E2106 for nothing at all; as `detect` does.
     """
     if path.is_dir() and (format == beir.NAME or (format is None and beir.is_beir(path))):
         return _read_folder(path, max_bad_ratio)
-    opened = open_file(path, format, mapping or {}, encoding)
+    opened = open_file(path, format, mapping or {}, encoding, empty=empty)
     records: list[Record] = []
-    lines: list[int] = []
     rejects: list[Reject] = []
+    repeats = _Repeats()
     changed: list[str] = []
     name = opened.path.name
     exact = not opened.file.textual and not name.endswith(".parquet")
@@ -69,16 +73,20 @@ def read_records(
         if problem is not None:
             rejects.append(problem.reject(name, row.line, row.raw))
             continue
+        if repeats.found(record, row):
+            continue
         if exact and opened.codec.encode(record) != row.values:
             changed.append(f"{name}:{row.line}")
         records.append(record if own or record.source else record.model_copy(update={"source": f"{name}:{row.line}"}))
-        lines.append(row.line)
     check_share(name, len(records), rejects, max_bad_ratio)
-    kept, findings = _unique(name, _named(records), lines, dedupe)
+    kept = _named(records)
+    findings = repeats.findings(name, dedupe)
+    rejects += [BadRow("E2212", "id", first=first).reject(name, row.line, row.raw) for row, first in repeats.left_out]
     encoding_used = opened.file.encoding
     if encoding_used.guessed and encoding is None:
-        others = ", ".join(encoding_used.others) or "-"
-        findings.append(Finding("warning", "E2258", {"name": encoding_used.name, "others": others}))
+        others = ", ".join(encoding_used.others)
+        code = "E2258" if others else "E2281"
+        findings.append(Finding("warning", code, {"name": encoding_used.name, "others": others}))
     findings += opened.file.findings
     if changed:
         findings.append(Finding("warning", "E2252", {"n": len(changed), "first": ", ".join(changed[:5])}))
@@ -138,23 +146,38 @@ def content_name(record: Record) -> str:
     return hash_json(said, 12)
 
 
-def _unique(
-    name: str, records: Sequence[Record], lines: Sequence[int], dedupe: str | None
-) -> tuple[list[Record], list[Finding]]:
-    first: dict[str, int] = {}
-    repeated: dict[str, list[int]] = {}
-    kept: list[Record] = []
-    for record, line in zip(records, lines, strict=True):
-        if record.id in first:
-            repeated.setdefault(record.id, [first[record.id]]).append(line)
-        else:
-            first[record.id] = line
-            kept.append(record)
-    if not repeated:
-        return kept, []
-    places = [f"{id} (lines {', '.join(map(str, at[:5]))})" for id, at in repeated.items()]
-    shown = ", ".join(places[:_SHOWN]) + (", ..." if len(places) > _SHOWN else "")
-    if dedupe is None:
-        raise DataError("E2241", name, n=len(repeated), ids=shown)
-    dropped = len(records) - len(kept)
-    return kept, [Finding("warning", "E2257", {"n": dropped, "ids": shown}, tuple(repeated))]
+class _Repeats:
+    """Rows whose id came before, with the lines of all rows that share it."""
+
+    def __init__(self) -> None:
+        self._first: dict[str, tuple[int, Record]] = {}
+        self._lines: dict[str, list[int]] = {}
+        self._differing = 0
+        self.left_out: list[tuple[Row, int]] = []
+
+    def found(self, record: Record, row: Row) -> bool:
+        if not record.id:
+            return False
+        line, said = self._first.setdefault(record.id, (row.line, record))
+        if line == row.line:
+            return False
+        self._lines.setdefault(record.id, [line]).append(row.line)
+        self._differing += said != record
+        self.left_out.append((row, line))
+        return True
+
+    def findings(self, name: str, dedupe: str | None) -> list[Finding]:
+        """What was left out. Raises DataError E2241 unless the first row of each id is to be kept."""
+        if not self._lines:
+            return []
+        shown = listed_ids({id: lines[:_LINES] for id, lines in self._lines.items()})
+        if dedupe is None:
+            raise DataError("E2241", name, n=len(self._lines), ids=shown)
+        values = {"n": len(self.left_out), "differing": self._differing, "ids": shown}
+        return [Finding("warning", "E2257", values, tuple(self._lines))]
+
+
+def listed_ids(lines: Mapping[str, Sequence[int]]) -> str:
+    """The first ids with their lines; what looks like personal data is starred out."""
+    places = [f"{redact(id)} (lines {', '.join(map(str, at))})" for id, at in islice(lines.items(), _SHOWN)]
+    return ", ".join([*places, "..."] if len(lines) > _SHOWN else places)

@@ -97,10 +97,13 @@ class Table:
     name = "table"
     suffix = ".csv"
 
-    def __init__(self, mapping: Mapping[str, str], *, textual: bool = False, several: bool = False) -> None:
-        """`several`: some row has more than one right answer, so that all are written as lists."""
+    def __init__(
+        self, mapping: Mapping[str, str], *, textual: bool = False, several: bool = False, empty: bool = False
+    ) -> None:
+        """`several`: some row has more than one right answer, so that all are written as lists. `empty`: a row without a
+        question is a record too."""
         self._mapping = {field: column for field, column in mapping.items() if field not in META}
-        self._textual, self._several = textual, several
+        self._textual, self._several, self._empty = textual, several, empty
 
     def fits(self, row: Mapping[str, Any]) -> bool:
         return True
@@ -123,7 +126,8 @@ class Table:
                 given.left |= self._nested(given, column) or {}
             else:
                 said[field] = given.text(column)
-        if not any(text.strip() for text in said["inputs"].values()) and not said.get("messages"):
+        asked = any(text.strip() for text in said["inputs"].values()) or said.get("messages")
+        if not asked and not self._empty:
             raise BadRow("E2220", ", ".join(c for f, c in self._mapping.items() if f.startswith(_INPUTS)))
         for key in [key for key in given.left if key.startswith(_EXTRA)]:
             given.left[key.removeprefix(_EXTRA)] = given.left.pop(key)

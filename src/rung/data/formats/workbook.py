@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ _OLE = b"\xd0\xcf\x11\xe0"
 _MERGED = re.compile(rb'<(?:\w+:)?mergeCell\s[^>]{0,80}?ref="([A-Z]{1,3}[0-9]{1,7}):([A-Z]{1,3}[0-9]{1,7})"')
 _UNCOMPUTED = re.compile(rb"</?(?:\w+:)?f>(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v></(?:\w+:)?v>)?</(?:\w+:)?c>")
 _ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
+_BLOCK = 100
+"""Rows that are read at a time."""
 _TITLES = 20
 """Lines above the header that may hold a title."""
 
@@ -44,12 +47,14 @@ class Sheet:
     """Cells that a merged one above covers, with the place of that one; rows and columns from 1."""
     header: tuple[str, ...]
     findings: tuple[Finding, ...] = field(default=())
+    where: str = ""
+    """File and sheet, for errors."""
 
     def __iter__(self) -> Iterator[Row]:
         """Rows under the header that hold something. Raises DataError E2234 for more cells than can be held."""
         above: dict[tuple[int, int], Any] = {}
         sources = set(self.merged.values())
-        for number, cells in enumerate(_counted(self.cells(), self.name), 1):
+        for number, cells in enumerate(_counted(self.cells(), self.where), 1):
             if number <= self.header_line:
                 continue
             values: dict[str, Any] = {}
@@ -76,6 +81,10 @@ def open_sheet(path: Path) -> Sheet:
         if _ENCRYPTED in data:
             raise DataError("E2231", path.name)
         sheets = _old_sheets(path, data)
+    elif not data:
+        raise DataError("E2106", path.name)
+    elif not data.startswith(b"PK"):
+        raise DataError("E2282", path.name)
     else:
         sheets = _new_sheets(path, data)
     return _first_filled(path, sheets)
@@ -91,12 +100,17 @@ class _Raw:
 
 
 def _first_filled(path: Path, sheets: Sequence[_Raw]) -> Sheet:
-    filled = [sheet for sheet in sheets if any(_said(cells) for cells in _counted(sheet.cells(), sheet.name))]
+    filled = [
+        sheet
+        for sheet in sheets
+        if any(_said(cells) for cells in _counted(sheet.cells(), f"{path.name}, {sheet.name}"))
+    ]
     if not filled:
         raise DataError("E2106", path.name)
     raw = filled[0]
+    where = f"{path.name}, {raw.name}"
     head: list[tuple[int, Cells]] = []
-    for number, cells in enumerate(_counted(raw.cells(), raw.name), 1):
+    for number, cells in enumerate(_counted(raw.cells(), where), 1):
         if _said(cells):
             head.append((number, cells))
         if len(head) > _TITLES:
@@ -124,19 +138,19 @@ def _first_filled(path: Path, sheets: Sequence[_Raw]) -> Sheet:
         Finding("info", "E2262", {"n": wide, "line": line}) if wide else None,
     ]
     columns = tuple(name for name in header if name)
-    return Sheet(columns, line, raw.name, raw.cells, merged, header, tuple(f for f in found if f))
+    return Sheet(columns, line, raw.name, raw.cells, merged, header, tuple(f for f in found if f), where)
 
 
 def _said(cells: Cells) -> int:
     return sum(cell is not None and str(cell).strip() != "" for cell in cells)
 
 
-def _counted(rows: Iterator[Cells], name: str) -> Iterator[Cells]:
+def _counted(rows: Iterator[Cells], where: str) -> Iterator[Cells]:
     seen = 0
     for cells in rows:
         seen += len(cells)
         if seen > MAX_CELLS:
-            raise DataError("E2234", name, limit=MAX_CELLS)
+            raise DataError("E2234", where, limit=MAX_CELLS)
         yield cells
 
 
@@ -164,7 +178,7 @@ def _new_sheets(path: Path, data: bytes) -> list[_Raw]:
             continue
         # The size that a sheet claims is not trusted: rows are counted as they come.
         sheet.reset_dimensions()
-        merged, uncomputed = _look(book._archive, sheet._worksheet_path)
+        merged, uncomputed = _look(book._archive, sheet._worksheet_path, f"{path.name}, {sheet.title}")
         sheets.append(_Raw(sheet.title, lambda sheet=sheet: _new_cells(sheet, path), merged, uncomputed))  # type: ignore[misc]
     return sheets
 
@@ -175,17 +189,19 @@ def _new_cells(sheet: Any, path: Path) -> Iterator[Cells]:
     rows = sheet.iter_rows(values_only=True)
     while True:
         try:
+            # Many at a time: a sheet with one cell at its end has a million rows without any.
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                cells = next(rows, None)
+                block = list(islice(rows, _BLOCK))
         except (ValueError, KeyError, SyntaxError, zipfile.BadZipFile, OSError, EOFError, IndexError) as error:
             raise DataError("E2235", path.name, reason=str(error)[:200]) from error
-        if cells is None:
+        if not block:
             return
-        yield [_value(cell) for cell in cells]
+        for cells in block:
+            yield [_value(cell) for cell in cells] if cells else ()
 
 
-def _look(archive: zipfile.ZipFile, name: str) -> tuple[tuple[tuple[int, int, int, int], ...], int]:
+def _look(archive: zipfile.ZipFile, name: str, where: str) -> tuple[tuple[tuple[int, int, int, int], ...], int]:
     """Merged ranges of a sheet, and formulas of which no value is kept."""
     from openpyxl.utils.cell import coordinate_to_tuple
 
@@ -206,7 +222,7 @@ def _look(archive: zipfile.ZipFile, name: str) -> tuple[tuple[tuple[int, int, in
     for first_row, _, last_row, _ in merged:
         covered += last_row - first_row
         if covered > MAX_CELLS // 10:
-            raise DataError("E2234", name, limit=MAX_CELLS)
+            raise DataError("E2234", where, limit=MAX_CELLS)
     return tuple(merged), uncomputed
 
 

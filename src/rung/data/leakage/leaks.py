@@ -77,7 +77,7 @@ def find_leaks(
     contamination = tuple(_contamination(splits, around.others, search.near, progress))
     found = [
         *_within(copies, splits),
-        *_across(copies, splits),
+        *across_findings(copies, splits),
         *group_findings(splits),
         *time_findings(splits, around.times),
         *_quoted(quoted, tested, around.documents),
@@ -113,7 +113,7 @@ def _within(copies: DuplicateReport, splits: Mapping[str, Sequence[Example]]) ->
     return found
 
 
-def _across(copies: DuplicateReport, splits: Mapping[str, Sequence[Example]]) -> list[Finding]:
+def across_findings(copies: DuplicateReport, splits: Mapping[str, Sequence[Example]]) -> list[Finding]:
     """One finding for each held-out split; each of its rows counts once, under the strictest kind."""
     found = []
     names = list(splits)

@@ -34,9 +34,7 @@ def parse(source: Path | bytes, name: str) -> Parsed:
     if not blocks:
         raise Unreadable("E2322")
     remarks = [*_wrong_name(name, kind), *parsed.remarks, *told]
-    return replace(
-        parsed, title=" ".join(see(parsed.title).text.split()), blocks=blocks, remarks=tuple(remarks)
-    )
+    return replace(parsed, title=" ".join(see(parsed.title).text.split()), blocks=blocks, remarks=tuple(remarks))
 
 
 def _wrong_name(name: str, kind: str) -> list[Remark]:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import stat
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rung.core.durable import aside, sync, writing
+from rung.core.durable import write_whole
 from rung.core.errors import DataError, UsageError
 
 SCHEMA = 1
@@ -62,19 +60,7 @@ class MaskMap:
             "others": self.others,
         }
         data = json.dumps(kept, ensure_ascii=False, indent=1).encode("utf-8", "surrogatepass")
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            working = aside(path)
-            try:
-                handle = os.open(working, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR)
-                with os.fdopen(handle, "wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                working.replace(path)
-            finally:
-                working.unlink(missing_ok=True)
-            sync(path.parent)
+        write_whole(path, data, private=True)
 
     def forget(self, matches: Callable[[str], bool]) -> int:
         """Take out every entry whose text matches; how many there were. Its pseudonyms can then never be undone."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version as release
@@ -73,7 +73,7 @@ class DataSet:
         """
         if not version:
             return self.current
-        known = sorted(path.parent.name for path in self.folder.glob(f"versions/*/{MANIFEST}"))
+        known = sorted(path.parent.name for path in self.folder.glob(f"versions/[!.]*/{MANIFEST}"))
         found = [id for id in known if id.startswith(version)]
         if len(found) != 1:
             code = "E2722" if found else "E2721"
@@ -150,7 +150,7 @@ class DataSet:
         """
         lost: dict[str, int] = {}
         with self.locked():
-            for path in sorted(self.folder.glob(f"versions/*/{MANIFEST}")):
+            for path in sorted(self.folder.glob(f"versions/[!.]*/{MANIFEST}")):
                 home = path.parent
                 rows = self.read(home.name)
                 kept = [row for row in rows if not matches(row)]
@@ -172,9 +172,24 @@ class DataSet:
                 self._note(Step(name="forget", counts=lost), self.current, self.current)
         return lost
 
-    def locked(self) -> AbstractContextManager[None]:
-        """Hold the data set for this process."""
-        return folder_lock(self.folder)
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the data set for this process, and put away what one that was killed has left."""
+        with folder_lock(self.folder):
+            self._put_away()
+            yield
+
+    def _put_away(self) -> None:
+        """Of folders that were being written: a version that was being replaced comes back, all else goes."""
+        left = list((self.folder / "versions").glob(".*.tmp"))
+        known = {row["version"] for row in self.log()} if left else set()
+        for home in {self._home(path.name.split(".")[1]) for path in left}:
+            of = [path for path in left if path.name.startswith(f".{home.name}.")]
+            whole = {path: made for path in of if (made := _sealed(path)) is not None}
+            if home.name in known and whole and not home.exists():
+                max(whole, key=lambda path: whole[path].forgotten).rename(home)
+            for path in of:
+                shutil.rmtree(path, ignore_errors=True)
 
     def _home(self, id: str) -> Path:
         return self.folder / "versions" / id
@@ -235,6 +250,15 @@ class DataSet:
 def content_id(records: Sequence[Record]) -> str:
     """The id of a version: a hash over its rows, their ids and their splits, in their order."""
     return hash_json([[record.id, record.split, record.hash] for record in records], 12)
+
+
+def _sealed(folder: Path) -> Version | None:
+    """What the manifest of a folder says, where the folder holds all that it names."""
+    try:
+        found = Version.model_validate_json((folder / MANIFEST).read_bytes())
+    except (OSError, ValidationError):
+        return None
+    return found if differing(folder, found.files) is None else None
 
 
 def _line(record: Record) -> bytes:

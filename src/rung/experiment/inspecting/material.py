@@ -67,9 +67,10 @@ def task_material(task_file: Path) -> Material:
     )
 
 
-def _unsplit(task_file: Path) -> Material:
+def _unsplit(task_file: Path, *, max_bad_ratio: float | None = None) -> Material:
     config = load_config(task_file)
-    reads = read_undealt(config, read_spec(config))
+    spec = read_spec(config)
+    reads = read_undealt(config, spec if max_bad_ratio is None else replace(spec, max_bad_ratio=max_bad_ratio))
     rows: list[tuple[Example, SplitName | None]] = [
         (example, "test" if name == "test" else None) for name, read in reads.items() for example in read.examples
     ]
@@ -99,7 +100,8 @@ def file_material(path: Path) -> Material | None:
     with TemporaryDirectory() as folder:
         task_file = Path(folder) / "task.yaml"
         write_text(task_file, propose_config(table.columns, table.rows, None, str(path.resolve())))
-        found = _unsplit(task_file)
+        # A measurement of dirty data must not refuse it: what cannot be read is counted.
+        found = _unsplit(task_file, max_bad_ratio=1)
     return replace(found, name=inner.stem)
 
 

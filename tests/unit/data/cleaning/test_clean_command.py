@@ -87,3 +87,26 @@ def test_the_list_and_the_guide_name_every_step() -> None:
     for info in all_steps():
         assert f"{info.name:<12}" in told
         assert f"| `{info.name}` | {'yes' if info.default else 'on request'} | {info.en} |" in guide
+
+
+def test_samples_of_steps_show_no_personal_data(tmp_path: Path) -> None:
+    said = "电话13812345678，邮箱zhang.san@example.com，押金什么时候退？<br>"
+    DataSet(tmp_path / "desk").commit([Record(id="1", inputs={"text": said})], [Step(name="import")])
+    shown = run("clean", tmp_path / "desk", "--json")
+    manifest = (tmp_path / "desk" / "versions" / DataSet(tmp_path / "desk").current / "manifest.json").read_text(
+        "utf-8"
+    )
+    for text in (shown, manifest):
+        assert "clean.html" in text
+        assert "13812345678" not in text
+        assert "zhang.san" not in text
+
+
+def test_an_empty_question_in_a_file_is_for_the_step_to_drop_and_a_broken_row_is_told(tmp_path: Path) -> None:
+    lines = [json.dumps({"question": f"q{n}" if n else "", "answer": f"a{n}"}) for n in range(200)]
+    (tmp_path / "a.jsonl").write_text("\n".join([*lines, "{broken"]), "utf-8")
+    told = CliRunner().invoke(app, ["clean", str(tmp_path / "a.jsonl"), "--out", str(tmp_path / "b.jsonl")])
+    assert told.exit_code == 0
+    assert "E2206: 1" in told.stderr
+    assert "[E2283]" in told.stderr
+    assert len((tmp_path / "b.jsonl").read_text("utf-8").splitlines()) == 199

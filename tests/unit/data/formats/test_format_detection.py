@@ -142,6 +142,45 @@ def test_ids_that_repeat_are_listed_or_the_first_is_kept(tmp_path: Path) -> None
     read = read_records(path, dedupe="keep-first")
     assert [record.inputs["question"] for record in read.records] == [f"q{n}" for n in range(30)]
     assert [finding.values["n"] for finding in read.findings if finding.code == "E2257"] == [30]
+    assert [finding.values["differing"] for finding in read.findings if finding.code == "E2257"] == [30]
+    left_out = [(reject.line, reject.code, reject.values["first"]) for reject in read.rejects]
+    assert left_out == [(n, "E2212", n - 30) for n in range(31, 61)]
+    assert json.loads(read.rejects[0].raw)["question"] == "q30"
+    twins = _write(tmp_path / "b.jsonl", [{"id": "a", "question": "q", "answer": "a"}] * 3)
+    assert read_records(twins, dedupe="keep-first").findings[0].values["differing"] == 0
+
+
+def test_ids_that_are_personal_are_starred_out(tmp_path: Path) -> None:
+    rows = [{"id": "13812345678", "question": f"q{n}", "answer": "a"} for n in range(2)]
+    with pytest.raises(DataError) as caught:
+        read_records(_write(tmp_path / "a.jsonl", rows))
+    assert "13812345678" not in str(caught.value)
+
+
+def test_a_file_without_a_usable_row_says_why(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text("{broken\n" * 3, "utf-8")
+    with pytest.raises(TooManyRejects) as caught:
+        detect(path)
+    assert [problem.code for problem in caught.value.problems] == ["E2122", "E2206", "E2206", "E2206"]
+
+
+def test_encoding_and_dialect_are_reported(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(("问题;答案\n" + "押金什么时候退还给租客？;退款\n" * 20).encode("gb18030"))
+    found = detect(path)
+    assert (found.dialect, found.encoding) == ("csv, semicolon", "gb18030")
+    path.write_bytes(("问题,答案\n" + "押金什么时候退还？,退款\n" * 300).encode() + "混入一行,退款\n".encode("gbk"))
+    assert "E2281" in {finding.code for finding in read_records(path).findings}
+
+
+def test_rows_that_ask_nothing_are_kept_where_that_is_asked_for(tmp_path: Path) -> None:
+    rows = [{"question": "" if n == 3 else f"q{n}", "answer": "a"} for n in range(10)]
+    path = _write(tmp_path / "a.jsonl", rows)
+    with pytest.raises(TooManyRejects):
+        read_records(path)
+    read = read_records(path, empty=True)
+    assert [record.question for record in read.records] == [row["question"] for row in rows]
 
 
 def test_rows_without_ids_are_named_after_what_they_say(tmp_path: Path) -> None:

@@ -44,9 +44,7 @@ def test_rows_come_back_as_they_went_in_and_a_change_is_a_new_version(tmp_path: 
     dataset = filled(tmp_path)
     first = dataset.current
     rows = list(dataset.read())
-    odd = rows[1].model_copy(
-        update={"messages": (Turn(role="user", content="😀 a\r\nb"),), "extra": {"n": 1.5}}
-    )
+    odd = rows[1].model_copy(update={"messages": (Turn(role="user", content="😀 a\r\nb"),), "extra": {"n": 1.5}})
     rows[1] = odd
     second = dataset.commit([*rows, row("new", split="train")], [Step(name="label")])
     assert dataset.read()[1] == odd
@@ -175,3 +173,17 @@ def test_a_writer_killed_at_any_moment_leaves_a_whole_version(tmp_path: Path) ->
         assert len(dataset.read()) == 200
         assert dataset.log()
     assert len(DataSet(tmp_path).commit(dataset.read()[:5], [Step(name="clean")]).id) == 12
+
+
+def test_what_a_killed_writer_left_is_put_away(tmp_path: Path) -> None:
+    dataset = filled(tmp_path)
+    first = dataset.current
+    second = dataset.commit([row("new")], [Step(name="label")]).id
+    versions = tmp_path / "versions"
+    # Killed while it wrote a new version, and while it replaced an old one.
+    (versions / ".0123456789ab.aaaaaaaa.tmp").mkdir()
+    (versions / ".0123456789ab.aaaaaaaa.tmp" / "records.jsonl").write_text('{"id": "half', "utf-8")
+    (versions / first).rename(versions / f".{first}.bbbbbbbb.tmp")
+    dataset.commit([row("next")], [Step(name="label")])
+    assert sorted(path.name for path in versions.iterdir()) == sorted([first, second, dataset.current])
+    assert len(dataset.read(first)) == 3
