@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from rung.core.append_log import AppendLog, read_log
-from rung.core.durable import write_json, write_text
+from rung.core.durable import write_json, write_text, write_whole
 from rung.core.errors import InterruptedRun, WriteError
 from rung.core.lock import folder_lock
 
@@ -74,6 +74,7 @@ def test_a_refused_write_leaves_the_old_file_and_no_working_file(
         write_text(path, "new")
     assert caught.value.code == code
     assert str(path) in str(caught.value)
+    assert ("MiB that are free" in str(caught.value)) == (code == "E5002")
     assert caught.value.exit_code == 7
     assert [p.name for p in tmp_path.iterdir()] == ["decision.json"]
     assert path.read_text() == "old"
@@ -204,3 +205,8 @@ def test_the_lock_is_free_after_use_and_after_an_error(tmp_path: Path) -> None:
         pass
     with folder_lock(tmp_path):
         pass
+
+
+def test_a_private_file_is_its_owners_alone(tmp_path: Path) -> None:
+    write_whole(tmp_path / "map.json", b"{}", private=True)
+    assert (tmp_path / "map.json").stat().st_mode & 0o777 == 0o600

@@ -122,6 +122,7 @@ class DataSet:
 
     def undo(self) -> Version:
         """Go back to the parent of the current version; nothing is deleted. Raises UsageError E2726 without a parent."""
+        self.find()  # A folder that is no data set must not become half of one.
         with self.locked():
             now = self.version()
             if not now.parent:
@@ -149,6 +150,7 @@ class DataSet:
         A version keeps its id, and its manifest says how many rows it has lost: what was trained on it can still be named.
         """
         lost: dict[str, int] = {}
+        self.find()
         with self.locked():
             for path in sorted(self.folder.glob(f"versions/[!.]*/{MANIFEST}")):
                 home = path.parent

@@ -187,3 +187,11 @@ def test_what_a_killed_writer_left_is_put_away(tmp_path: Path) -> None:
     dataset.commit([row("next")], [Step(name="label")])
     assert sorted(path.name for path in versions.iterdir()) == sorted([first, second, dataset.current])
     assert len(dataset.read(first)) == 3
+
+
+def test_a_folder_that_is_no_data_set_is_not_made_into_half_of_one(tmp_path: Path) -> None:
+    for change in (DataSet(tmp_path / "nothing").undo, lambda: DataSet(tmp_path / "nothing").forget(lambda row: True)):
+        with pytest.raises(DataError) as caught:
+            change()
+        assert caught.value.code == "E2720"
+    assert not (tmp_path / "nothing").exists()
