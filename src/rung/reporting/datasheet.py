@@ -127,8 +127,9 @@ def _privacy(steps: Iterable[Step], version: Version, words: Words) -> list[str]
 
 
 def _limits(version: Version, words: Words) -> list[str]:
-    limits = [words("datasheet.limit.unlicensed", names=words.join([s.name for s in version.unlicensed]))]
-    limits = limits if version.unlicensed else []
+    limits = []
+    if version.unlicensed:
+        limits.append(words("datasheet.limit.unlicensed", names=words.join([s.name for s in version.unlicensed])))
     if version.synthetic:
         limits.append(words("datasheet.limit.synthetic", share=f"{version.synthetic / version.rows:.0%}"))
     unanswered = version.kinds.get("unanswered", 0)

@@ -127,7 +127,10 @@ def clean_command(
 def undo_command(
     dataset: Annotated[Path, typer.Argument(help="a data set's folder", metavar="DATASET")], json: AsJson = False
 ) -> None:
-    """Go back to the version before the current one, with the rows that it dropped. Nothing is deleted."""
+    """Go back to the version before the current one, with the rows that it dropped. Nothing is deleted.
+
+    Example: **rung data undo datasets/desk**
+    """
     version = undo_data(dataset)
     if json:
         print(commands.to_json(version.model_dump(mode="json", exclude={"files"})))

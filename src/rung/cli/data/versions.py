@@ -61,7 +61,10 @@ def data_card(dataset: str | Path, *, language: Language = "en") -> str:
 
 
 def log_command(dataset: DataSetRef, json: AsJson = False) -> None:
-    """List the versions that led to a data set's current one, newest first, with what was done."""
+    """List the versions that led to a data set's current one, newest first, with what was done.
+
+    Example: **rung data log datasets/desk**
+    """
     versions = data_log(dataset)
     if json:
         print(commands.to_json([version.model_dump(mode="json", exclude={"files"}) for version in versions]))
@@ -82,7 +85,10 @@ def show_command(
     rows: Annotated[int, typer.Option(help="rows to show")] = _SHOWN,
     json: AsJson = False,
 ) -> None:
-    """Show a version: counts, sources, and its first rows."""
+    """Show a version: counts, sources, and its first rows.
+
+    Example: **rung data show datasets/desk@1a2b3c --rows 5**
+    """
     from rung.data.versions.dataset import DataSet, Reference
 
     reference = Reference.parse(dataset)
@@ -111,7 +117,10 @@ def diff_command(
     show: Annotated[int, typer.Option(help="changed rows to show")] = 5,
     json: AsJson = False,
 ) -> None:
-    """Say what differs between two versions: rows added, removed, moved to another split, and changed."""
+    """Say what differs between two versions: rows added, removed, moved to another split, and changed.
+
+    Example: **rung data diff datasets/desk@1a2b3c datasets/desk**
+    """
     from dataclasses import asdict
 
     found = data_diff(before, after)
@@ -146,7 +155,10 @@ def card_command(
     out: Annotated[Path | None, typer.Option(help="file to write, for example README.md; stdout when absent")] = None,
     lang: OwnLang = None,
 ) -> None:
-    """Write the datasheet: sources, licences, steps, counts, limits; in the form of a Hugging Face card."""
+    """Write the datasheet: sources, licences, steps, counts, limits; in the form of a Hugging Face card.
+
+    Example: **rung data card datasets/desk --out README.md**
+    """
     from rung.core.durable import write_text
 
     card = data_card(dataset, language=asked_language(lang) or own_language())
