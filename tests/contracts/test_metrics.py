@@ -33,6 +33,17 @@ OUTPUTS = {
         [*["Not in the notes."] * 4, "four weeks", "two weeks", "no", "yes"],
         [*["not in the notes", "Not in the notes."] * 2, "four weeks", "two", "Not in the notes.", "yes"],
     ),
+    "number": (OutputSpec(kind="text"), ["#### 18", "1,200", "一半是50%", "7"], ["so 18", "一千二百", "0.5", "none"]),
+    "entities": (
+        OutputSpec(kind="json"),
+        ['{"name":["Ann"]}', '{"name":["温格"],"game":["x"]}', "{}", '{"a":["b"]}'],
+        ['{"name":["Ann"]}', '{"name":["温格"]}', "{}", '{"a":"b"}'],
+    ),
+    "clauses": (
+        OutputSpec(kind="text"),
+        ["1. Rent: £860", "第一条 租金：3200元\n第二条 租期：12个月", "Fee: £10", "Fee: £10"],
+        ["Rent: £860", "租金：3200元", "Fee: £11", "nothing"],
+    ),
     "json": (OutputSpec(kind="json"), ['{"a":1}', '{"a":[1]}', "{}", '{"a":2}'], ['{"a":1}', "[", "{}", '{"b":1}']),
 }
 ANSWERS_OF = {
@@ -43,6 +54,9 @@ ANSWERS_OF = {
     "exact_match": "text",
     "token_f1": "text",
     "json_match": "json",
+    "entity_f1": "entities",
+    "final_number": "number",
+    "clauses": "clauses",
     "rouge_l": "text",
     "meteor_like": "text",
     "bleu": "long",

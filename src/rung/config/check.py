@@ -60,6 +60,9 @@ def find_mistakes(config: Config) -> Iterator[Mistake]:
     yield from _data(config)
     yield from _registered(config)
     yield from _arms(config)
+    if config.tracking.mlflow and not _plain_address(config.tracking.mlflow):
+        # The value is not shown: a password may be in it.
+        yield Mistake(("tracking", "mlflow"), "E1244")
     for i, model in enumerate(config.models):
         yield from _model(config, ("models", i), model)
     for i, count in enumerate(_seen_before([model.label for model in config.models])):
@@ -140,6 +143,8 @@ def _references(value: Any) -> Iterator[str]:
 
 def _data(config: Config) -> Iterator[Mistake]:
     data = config.data
+    if data.messages is not None and len(config.inputs) != 1:
+        yield Mistake(("inputs",), "E1238", {"found": ", ".join(config.inputs)})
     own = [name for name in ("train", "dev", "test") if getattr(data, name)]
     if data.examples and own:
         yield Mistake(("data",), "E1220", {"own": ", ".join(own)})
@@ -183,13 +188,22 @@ def _registered(config: Config) -> Iterator[Mistake]:
     ]
     for loc, kind, name in named:
         known = [part for part in parts(kind) if kind != "model" or part not in NOT_BASE_MODELS]
-        if name not in known:
+        if name not in known and not (kind == "method" and _staged(name, known)):
             values = {"kind": kind, "name": name, "known": ", ".join(known), **near(name, known)}
             yield Mistake(loc, "E1230", values)
     for section, names in (("metrics", config.metrics), ("methods", config.methods)):
         for i, again in enumerate(_seen_before(names)):
             if again:
                 yield Mistake((section, i), "E1225", {"value": names[i]})
+
+
+def _staged(name: str, known: Sequence[str]) -> bool:
+    """Whether a name is a variant of a method, or stages of methods: `fine_tune-dora`, `rag+fine_tune+preference`."""
+
+    def varied(part: str) -> bool:
+        return part in known or part.rpartition("-")[0] in known
+
+    return varied(name) or all(varied(part) for part in name.split("+"))
 
 
 def _model(config: Config, loc: Loc, model: ModelConfig) -> Iterator[Mistake]:

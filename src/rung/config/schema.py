@@ -49,7 +49,21 @@ class OutputConfig(Block):
     kind: OutputKind = doc(
         "label (one of a set), text (free text) or json", "label（固定标签之一）、text（自由文本）或 json"
     )
-    column: str = doc("the column that holds the right answer", "正确答案所在的列", min_length=1)
+    column: str = doc(
+        "the column that holds the right answer; with data.messages, rows without it end with the answer",
+        "正确答案所在的列；使用 data.messages 时，没有该列的行以对话的最后一条回答为答案",
+        min_length=1,
+    )
+    rejected: str | None = doc(
+        "column with a worse answer to the same question: preference pairs, for training",
+        "同一问题的较差答案所在的列：偏好对，用于训练",
+        None,
+    )
+    liked: str | None = doc(
+        "column with a thumb up or down for the answer (true or false); a row with a thumb down is only trained on",
+        "对答案的好评或差评所在的列（true 或 false）；差评的行只用于训练",
+        None,
+    )
     labels: Names = doc("the allowed labels; taken from the examples when absent", "允许的标签；不写则取自示例数据", ())
     json_schema: Free | None = doc(
         "JSON schema of the answer; required for kind json", "答案的 JSON Schema；kind 为 json 时必填", None
@@ -86,6 +100,11 @@ class DataConfig(Block):
     document: str | None = doc(
         "column that names the document holding the answer; several separated by ';'",
         "答案所在文档的列；多个用“;”分隔",
+        None,
+    )
+    messages: str | None = doc(
+        "column of a dialogue in OpenAI's or ShareGPT's form; its last question becomes the only input, what came before it history",
+        "对话所在的列（OpenAI 或 ShareGPT 格式）；最后一个提问作为唯一输入，之前的内容作为历史",
         None,
     )
     time: str | None = doc(
@@ -169,6 +188,11 @@ class BudgetConfig(Block):
     probe: bool = doc(
         "look cheaply for headroom before a dear rung, and skip it where none is seen",
         "在昂贵的一级之前先做便宜的探测，未见提升空间就跳过",
+        True,
+    )
+    aftermath: bool = doc(
+        "measure in short what a tuned winner forgot and memorised, where time is left",
+        "若胜出方案经过微调且时间有余，简要测量它遗忘和死记了什么",
         True,
     )
 
@@ -302,6 +326,24 @@ class JudgeConfig(Block):
     )
 
 
+class TrackingConfig(Block):
+    """Where a run can be watched from outside while it works. Changes nothing about the run."""
+
+    tensorboard: str | None = doc(
+        "folder for TensorBoard's event files; needs rung[tracking]",
+        "存放 TensorBoard 事件文件的文件夹；需要安装 rung[tracking]",
+        None,
+        min_length=1,
+    )
+    mlflow: str | None = doc(
+        "address of an MLflow server, for example http://localhost:5000; needs rung[tracking]",
+        "MLflow 服务器的地址，例如 http://localhost:5000；需要安装 rung[tracking]",
+        None,
+        min_length=1,
+    )
+    experiment: str = doc("MLflow's experiment; the task's name when absent", "MLflow 的实验名；不写则用任务名", "")
+
+
 class Config(Block):
     """One task.yaml, checked."""
 
@@ -341,6 +383,9 @@ class Config(Block):
         ArmsConfig(),
     )
     judge: JudgeConfig = doc("a language model that marks answers", "给回答打分的语言模型", JudgeConfig())
+    tracking: TrackingConfig = doc(
+        "where the run can be watched from outside", "在外部实时查看运行情况的地方", TrackingConfig()
+    )
     settings: Annotated[dict[str, Free], BeforeValidator(resolve)] = doc(
         "a block of settings per method", "各方法自己的设置", {}
     )
@@ -373,9 +418,16 @@ class Config(Block):
 
     @property
     def columns(self) -> Mapping[tuple[str | int, ...], str]:
-        """Every column named, by the field that names it."""
-        found: dict[tuple[str | int, ...], str] = {("inputs", i): name for i, name in enumerate(self.inputs)}
-        found["output", "column"] = self.output.column
+        """Every column that is named and must be there, by the field that names it."""
+        found: dict[tuple[str | int, ...], str] = {}
+        if self.data.messages is not None:
+            found["data", "messages"] = self.data.messages
+        else:
+            found |= {("inputs", i): name for i, name in enumerate(self.inputs)}
+            found["output", "column"] = self.output.column
+        for role in ("rejected", "liked"):
+            if (name := getattr(self.output, role)) is not None:
+                found["output", role] = name
         for role in ("id", "group", "document", "time"):
             if (name := getattr(self.data, role)) is not None:
                 found["data", role] = name

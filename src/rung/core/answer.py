@@ -84,14 +84,23 @@ def open_candidate(
     for slot, (index, how) in wanted.items():
         part = encoder if encoder is not None and encoder.id.split("@")[0] == how.encoder else None
         if part is None and how.encoder:
-            part = create_encoder(how.encoder)
+            part = create_encoder(how.encoder, folder)
         opened[slot] = create("retriever", how.kind, folder=indexes / index.split("@")[0], encoder=part)
     return Opened(candidate, model, opened.get("passages"), opened.get("pool"), steps)
 
 
-def create_encoder(name: str) -> Encoder:
-    """An encoder by its name in task.yaml: a registry name, or `folder:PATH` for one of your own."""
+CANDIDATE = "@candidate"
+"""Where the path of an encoder begins that lies in the candidate's own folder, wherever that is moved to."""
+
+
+def create_encoder(name: str, folder: Path | None = None) -> Encoder:
+    """An encoder by its name in task.yaml: a registry name, or `folder:PATH` for one of your own.
+
+    A candidate may name one in its own `folder`: `folder:@candidate/encoder`.
+    """
     kind, _, path = name.partition(":")
+    if folder is not None and path.startswith(f"{CANDIDATE}/"):
+        path = str(folder / path.removeprefix(f"{CANDIDATE}/"))
     found: Encoder = create("encoder", kind, **({"path": Path(path)} if path else {}))
     return found
 
@@ -106,17 +115,24 @@ def prepare(
 ) -> list[Request]:
     """Retrieve and render. `exclude` keeps, for each example, items of the training pool out of its prompt."""
     candidate = opened.candidate
-    queries = [example.text for example in examples]
+    queries = [example.asked for example in examples]
     passages = _found_passages(opened, queries)
     shots = _found_shots(opened, queries, exclude)
     output = candidate.output
     return [
         Request(
-            messages=render(candidate.prompt, example.inputs, shots=near, passages=found, choices=output.choices),
+            messages=render(
+                candidate.prompt,
+                example.inputs,
+                shots=near,
+                passages=found,
+                choices=output.choices,
+                history=example.history,
+            ),
             choices=output.choices if output.constrain else (),
             json_schema=output.json_schema,
             max_tokens=output.max_tokens,
-            query=example.text,
+            query=example.asked,
             passages=tuple(found),
             shots=tuple(near),
         )

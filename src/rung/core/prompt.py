@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from rung.core.candidate import PromptSlot
 from rung.core.model import Message
-from rung.core.task import Example, Passage
+from rung.core.task import Example, Passage, Turn
 
 WORDS = {
     "en": {"choices": "Choose one of", "comma": ", ", "colon": ": "},
@@ -35,8 +35,12 @@ def render(
     shots: Sequence[Example] = (),
     passages: Sequence[Passage] = (),
     choices: Sequence[str] = (),
+    history: Sequence[Turn] = (),
 ) -> tuple[Message, ...]:
-    """The messages of one question. Shots come in the order given: put the nearest last, closest to the question."""
+    """The messages of one question. Shots come in the order given: put the nearest last, closest to the question.
+
+    `history`: what was said before, as turns of its own in the chat layout and as lines in the compact one.
+    """
     if prompt.layout == "bare":
         return (Message("user", _fields(prompt, inputs)),)
     words = WORDS[prompt.language]
@@ -48,12 +52,14 @@ def render(
         turns = [Message("system", system)]
         for shot in shots:
             turns += [Message("user", _fields(prompt, shot.inputs)), Message("assistant", shot.references[0])]
+        turns += [Message(turn.role, turn.text) for turn in history]
         question = _fields(prompt, inputs)
         if context:
             question = f"{context}\n\n{prompt.question_name}{words['colon']}{question}"
         return (*turns, Message("user", question))
     ask, tell = prompt.question_name + words["colon"], prompt.answer_name + words["colon"]
     lines = [f"{ask}{_fields(prompt, shot.inputs)}\n{tell}{shot.references[0]}" for shot in shots]
-    lines.append(f"{ask}{_fields(prompt, inputs)}\n{tell}".rstrip())
+    said = [f"{ask if turn.role == 'user' else tell}{turn.text}" for turn in history]
+    lines.append("\n".join([*said, f"{ask}{_fields(prompt, inputs)}\n{tell}".rstrip()]))
     body = "\n\n".join([context] * bool(context) + lines)
     return (Message("system", system), Message("user", body))

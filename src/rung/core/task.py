@@ -69,6 +69,14 @@ class Task(Frozen):
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """Something said earlier in a dialogue."""
+
+    role: Literal["user", "assistant"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
     """One question with the answers that count as right."""
 
@@ -79,15 +87,39 @@ class Example:
     """Examples of one group (a fact, a customer, a conversation) never lie in two splits."""
     documents: tuple[str, ...] = ()
     """Ids of the documents known to hold the answer, where the team has marked them."""
+    rejected: tuple[str, ...] = ()
+    """Answers known to be worse than the first reference: preference pairs."""
+    liked: bool | None = None
+    """A thumb up or down for the first reference; where it is down, that answer is wrong."""
+    history: tuple[Turn, ...] = ()
+    """What was said before the question, oldest first."""
 
     @property
     def text(self) -> str:
-        """The input fields as one text: what retrieval, duplicates and the baseline look at."""
+        """The input fields as one text: the question, in a dialogue the last one."""
         return "\n".join(value for value in self.inputs.values() if value)
 
     @property
+    def asked(self) -> str:
+        """All that the user has said: what retrieval, duplicates and the baseline look at.
+
+        In a dialogue the question alone may be no more than a "yes".
+        """
+        said = [turn.text for turn in self.history if turn.role == "user"]
+        return "\n".join([*said, self.text]) if said else self.text
+
+    @property
     def hash(self) -> str:
-        return hash_json([dict(self.inputs), self.references])
+        """Of what it says; fields that say nothing are left out, so that examples without them keep their hash."""
+        more: dict[str, Any] = {}
+        if self.rejected:
+            more["rejected"] = self.rejected
+        if self.liked is not None:
+            more["liked"] = self.liked
+        if self.history:
+            more["history"] = [[turn.role, turn.text] for turn in self.history]
+        said = [dict(self.inputs), self.references]
+        return hash_json([*said, more] if more else said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +186,12 @@ class FitData:
     seed: int = 0
     hints: Mapping[str, Any] = field(default_factory=dict)
     """The method's own block of task.yaml, already checked."""
+    disliked: tuple[Example, ...] = ()
+    """Training examples with a thumb down: their reference is an answer that was not wanted. Kept apart from `train`, so that
+    no method takes it for a right one unawares; `train` holds those with a thumb up."""
 
     @cached_property
     def made_from(self) -> dict[str, str]:
         """Hashes of what a candidate is made from."""
-        train, dev = (hash_json([example.hash for example in part]) for part in (self.train, self.dev))
-        return {"task": self.task.hash, "train": train, "dev": dev}
+        parts = {"train": self.train, "dev": self.dev} | ({"disliked": self.disliked} if self.disliked else {})
+        return {"task": self.task.hash, **{name: hash_json([e.hash for e in part]) for name, part in parts.items()}}

@@ -108,7 +108,7 @@ def _ids(pairs: Sequence[Pair]) -> tuple[str, ...]:
 
 
 def _lengths(examples: Sequence[Example]) -> Iterator[Finding]:
-    lengths = {example.id: len(example.text) for example in examples}
+    lengths = {example.id: len(example.asked) for example in examples}
     if not lengths:
         return
     usual = median(lengths.values())

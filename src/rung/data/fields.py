@@ -8,14 +8,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rung.core.task import Example, OutputKind
+from rung.core.task import Example, OutputKind, Turn
+from rung.data.formats.sharegpt import tags_of
+from rung.data.formats.turns import read_turns
 from rung.data.labels import means_nothing, nearest_label, split_labels
 from rung.data.privacy.redact import redact
+from rung.data.record import Record
 from rung.data.rejects import BadRow
 from rung.text.strict_json import RefusedJson, read_json, write_json
 
 _SHOWN = 80
 """Characters of a row's own text that a message shows."""
+_UP = frozenset(("true", "1", "1.0", "yes", "y", "up", "good", "like", "liked", "👍", "赞", "好", "是", "喜欢", "满意"))
+_DOWN = frozenset(("false", "0", "0.0", "-1", "no", "n", "down", "bad", "dislike", "disliked", "👎", "踩", "差", "否", "不喜欢", "不满意"))  # fmt: skip
 _BETWEEN_DOCUMENTS = re.compile(r"\s*[;；|\n]\s*")
 
 
@@ -35,11 +40,18 @@ class ReadSpec:
     time: str | None = None
     encoding: str | None = None
     max_bad_ratio: float = 0.01
+    rejected: str | None = None
+    """Worse answers: preference pairs."""
+    liked: str | None = None
+    """A thumb up or down for the answer."""
+    messages: str | None = None
+    """A dialogue: its last question is the only input, and its last answer the answer where no column holds one."""
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Every column that is named."""
-        named = (*self.inputs, self.answer, self.id, self.group, self.document, self.time)
+        """Every column that is named and must be there."""
+        asked = (self.messages,) if self.messages else (*self.inputs, self.answer)
+        named = (*asked, self.id, self.group, self.document, self.time, self.rejected, self.liked)
         return tuple(name for name in named if name is not None)
 
 
@@ -48,6 +60,8 @@ class RowReader:
 
     def __init__(self, spec: ReadSpec) -> None:
         self._spec = spec
+        self.system_messages = 0
+        """Dialogues so far that began with a message of the system; the task's instruction stands in its place."""
         self._labels = frozenset(spec.labels)
         self._check_schema: Any = None
         if spec.json_schema is not None:
@@ -58,6 +72,10 @@ class RowReader:
     def example(self, values: Mapping[str, Any]) -> Example:
         """The example of a row; its id is '' without an id column. Raises BadRow, with a code of E2203 and E2210-E2227."""
         spec = self._spec
+        history: tuple[Turn, ...] = ()
+        if spec.messages:
+            dialogue = self._dialogue(values)
+            history, values = dialogue.history, self._unfolded(values, dialogue)
         inputs = {name: _text(values.get(name), name).strip() for name in spec.inputs}
         if not any(inputs.values()):
             raise BadRow("E2220", ", ".join(spec.inputs))
@@ -71,8 +89,48 @@ class RowReader:
             inputs=inputs,
             references=self._references(values[spec.answer]),
             group=_text(values.get(spec.group), spec.group).strip() if spec.group else "",
+            rejected=self._rejected(values.get(spec.rejected), spec.rejected) if spec.rejected else (),
+            liked=read_thumb(values.get(spec.liked), spec.liked) if spec.liked else None,
+            history=history,
             documents=_documents(values.get(spec.document), spec.document) if spec.document else (),
         )
+
+    def _dialogue(self, values: Mapping[str, Any]) -> Example:
+        """The dialogue of a row as an example. Raises BadRow E2230 for messages that are none, E2837 without a question."""
+        field = str(self._spec.messages)
+        found = values.get(field)
+        if isinstance(found, str):
+            try:
+                found = read_json(found)
+            except (RefusedJson, ValueError) as error:
+                raise BadRow("E2230", field, format="messages", detail=error) from error
+        if not isinstance(found, list) or not found:
+            raise BadRow("E2230", field, format="messages", detail="it is no list of messages")
+        turns = read_turns(found, tags_of(found), {}, "messages")
+        if not any(turn.role == "user" and turn.content.strip() for turn in turns):
+            raise BadRow("E2837", field)
+        self.system_messages += any(turn.role == "system" for turn in turns)
+        return Record(id="", messages=turns).to_example(self._spec.inputs)
+
+    def _unfolded(self, values: Mapping[str, Any], dialogue: Example) -> dict[str, Any]:
+        """A row's values with question and answer in columns of their own."""
+        spec = self._spec
+        unfolded = {**values, **dialogue.inputs}
+        for name in (spec.answer, spec.rejected):
+            if name in unfolded:
+                unfolded[name] = said_in(unfolded[name])
+        if spec.answer not in unfolded and dialogue.references:
+            unfolded[spec.answer] = dialogue.references[0]
+        return unfolded
+
+    def _rejected(self, value: Any, field: str) -> tuple[str, ...]:
+        """Worse answers; none where the cell is empty."""
+        if value is None or value == "" or value == []:
+            return ()
+        if self._spec.kind == "json":
+            return (self._json(value),)
+        items = value if isinstance(value, list) else [value]
+        return tuple(dict.fromkeys(text for item in items if (text := _text(item, field).strip())))
 
     def _references(self, value: Any) -> tuple[str, ...]:
         if self._spec.kind == "json":
@@ -122,6 +180,24 @@ class RowReader:
             if misfit is not None:
                 raise BadRow("E2226", field, detail=_excerpt(f"{misfit.json_path}: {misfit.message}", 220))
         return write_json(value)
+
+
+def said_in(value: Any) -> Any:
+    """The text of an answer that is written as a message, or as a list of one; anything else as it is."""
+    message = value[0] if isinstance(value, list) and len(value) == 1 else value
+    if isinstance(message, dict):
+        return next((message[key] for key in ("content", "value") if isinstance(message.get(key), str)), value)
+    return value
+
+
+def read_thumb(value: Any, field: str) -> bool | None:
+    """A thumb up or down; None for an empty cell. Raises BadRow E2832 for anything that is neither."""
+    word = _text(value, field).strip().casefold()
+    if not word:
+        return None
+    if word in _UP or word in _DOWN:
+        return word in _UP
+    raise BadRow("E2832", field, value=_excerpt(word))
 
 
 def _excerpt(text: str, length: int = _SHOWN) -> str:

@@ -8,15 +8,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rung.core.errors import DataError
-from rung.core.hashing import hash_json
 from rung.core.task import Example
 from rung.data.encoding import Encoding
+from rung.data.feedback import check_feedback
 from rung.data.fields import ReadSpec, RowReader
+from rung.data.findings import Finding
 from rung.data.privacy.redact import redact
 from rung.data.rejects import BadRow, Reject, check_share
 from rung.data.table import DataFile
 
 _SHOWN = 20
+_NAME = 12
+"""Digits of a name made from content."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class ReadResult:
     """The physical line of every accepted example, by id."""
     times: Mapping[str, str] = field(default_factory=dict)
     """What the time column says of every accepted example, by id; empty where none is named."""
+    findings: tuple[Finding, ...] = ()
+    """What a person should know about pairs, thumbs and dialogues."""
 
     @property
     def read(self) -> int:
@@ -86,9 +91,12 @@ def read_examples(path: Path, spec: ReadSpec, *, prefix: str = "") -> ReadResult
         _check_columns(path.name, spec, tuple(seen))
     if repeated:
         raise _repeated_ids(path.name, repeated)
-    result = ReadResult(tuple(examples), tuple(rejects), tuple(seen), file.encoding, file.dialect, lines, times)
     check_share(path.name, len(examples), rejects, spec.max_bad_ratio)
-    return result
+    told = check_feedback(examples)
+    system = reader.system_messages
+    findings = (*told.findings, *([Finding("info", "E2836", {"n": system})] if system else ()))
+    encoding, dialect = file.encoding, file.dialect
+    return ReadResult(told.examples, tuple(rejects), tuple(seen), encoding, dialect, lines, times, findings)
 
 
 def read_files(paths: Mapping[str, Path], spec: ReadSpec) -> dict[str, ReadResult]:
@@ -106,7 +114,7 @@ def read_files(paths: Mapping[str, Path], spec: ReadSpec) -> dict[str, ReadResul
 
 
 def _named_by_content(example: Example, prefix: str, copies: Counter[str]) -> Example:
-    name = prefix + hash_json([dict(example.inputs), example.references], 12)
+    name = prefix + example.hash[:_NAME]
     copies[name] += 1
     return replace(example, id=name if copies[name] == 1 else f"{name}~{copies[name]}")
 

@@ -6,6 +6,7 @@ made from them. `formats/record.schema.json` says the same to other programs.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ from pydantic import Field
 
 from rung.core.hashing import hash_json
 from rung.core.task import Example, Frozen, SplitName
+from rung.core.task import Turn as Said
 
 Role = Literal["system", "user", "assistant", "tool"]
 Where = tuple[str | int, ...]
@@ -149,23 +151,60 @@ class Record(Frozen):
         return self.model_dump(mode="json", exclude_defaults=True)
 
     def to_example(self, inputs: Sequence[str] = ()) -> Example:
-        """The example of a task whose input fields are these; all of its own where none are named."""
+        """The example of a task whose input fields are these; all of its own where none are named.
+
+        A dialogue becomes what was said before and the last thing said to the assistant. What tools gave back counts as said
+        to it, and its calls as said by it, as JSON; messages of the system have no place in an example.
+        """
         fields = {name: self.inputs.get(name, "") for name in inputs} if inputs else dict(self.inputs)
-        if not any(fields.values()):
-            fields = {next(iter(fields), "question"): self.question}
-        references = self.answers or ((self.answer,) if self.answer else ())
-        return Example(self.id, fields, references, self.group, self.documents)
+        answers = self.answers or ((self.answer,) if self.answer else ())
+        history = _history(self.messages)
+        if any(fields.values()):
+            if history and not self.answers and history[-1].role == "assistant":
+                history = history[:-1]
+        else:
+            last = max((n for n, turn in enumerate(history) if turn.role == "user"), default=-1)
+            fields = {next(iter(fields), "question"): history[last].text if last >= 0 else self.question}
+            history = history[: max(0, last)]
+        return Example(
+            self.id,
+            fields,
+            answers,
+            self.group,
+            self.documents,
+            rejected=self.rejected,
+            liked=self.liked,
+            history=tuple(history),
+        )
 
     @classmethod
     def from_example(cls, example: Example, split: SplitName | None = None) -> Record:
         return cls(
             id=example.id,
             inputs=dict(example.inputs),
+            messages=tuple(Turn(role=turn.role, content=turn.text) for turn in example.history),
             answers=example.references,
+            rejected=example.rejected,
+            liked=example.liked,
             group=example.group,
             documents=example.documents,
             split=split,
         )
+
+
+def _history(messages: Sequence[Turn]) -> list[Said]:
+    """Messages as turns of two speakers that follow each other by turns, as chat templates want them."""
+    turns: list[Said] = []
+    for message in messages:
+        if message.role == "system":
+            continue
+        calls = [json.dumps(call, ensure_ascii=False, sort_keys=True) for call in message.calls]
+        text = "\n".join(part for part in (message.content, *calls) if part)
+        role: Literal["user", "assistant"] = "assistant" if message.role == "assistant" else "user"
+        if turns and turns[-1].role == role:
+            text = f"{turns.pop().text}\n{text}"
+        turns.append(Said(role, text))
+    return turns
 
 
 def by_id(records: Sequence[Record]) -> Mapping[str, Record]:

@@ -96,11 +96,16 @@ def forget_run(run: RunFolder, trace: Trace) -> int:
 def _ids(run: RunFolder, trace: Trace) -> dict[str, str]:
     """Ids of the person's examples in this run, with their split."""
     path = run.path / "examples.jsonl"
-    return {
-        line["id"]: line["split"]
-        for line in read_log(path)
-        if trace.knows(line["id"], [*line["inputs"].values(), "\n".join(line["inputs"].values()), *line["references"]])
-    }
+    return {line["id"]: line["split"] for line in read_log(path) if trace.knows(line["id"], list(_texts(line)))}
+
+
+def _texts(line: dict[str, Any]) -> Iterator[str]:
+    """Every text of a line of examples.jsonl, and its question as a whole."""
+    yield from line["inputs"].values()
+    yield "\n".join(line["inputs"].values())
+    yield from line["references"]
+    yield from line.get("rejected", ())
+    yield from (turn["text"] for turn in line.get("history", ()))
 
 
 def _listed(run: RunFolder) -> Iterator[Path]:
@@ -145,8 +150,9 @@ def _blank(row: dict[str, Any], ids: frozenset[str], trace: Trace) -> dict[str, 
         failure = row["answer"].get("failure")
         kept = {"failure": {**failure, "message": ""}} if failure else {}
         return {**row, "answer": {**answer, "text": FORGOTTEN, **kept}}
+    left = {name: value for name, value in row.items() if name not in {"rejected", "history"}}
     return {
-        **row,
+        **left,
         "inputs": dict.fromkeys(row["inputs"], FORGOTTEN),
         "references": [FORGOTTEN for _ in row["references"]],
         "group": "",

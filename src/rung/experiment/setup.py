@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from rung.core.hashing import hash_json
 from rung.core.method import Progress
 from rung.core.task import Example, SplitName, Task
 from rung.data.documents import DocumentsResult
+from rung.data.feedback import Disliked, demand_feedback, for_training, not_disliked
 from rung.data.fields import ReadSpec
 from rung.data.findings import Finding
 from rung.data.formats.examples import dataset_columns, find_dataset, read_dataset
@@ -43,6 +44,10 @@ class Prepared:
     """Training examples left out because dev or test holds the same text, or nearly."""
     templated: bool = False
     """Near copies of dev and test questions stay in train: so many are alike that nothing would be left of it."""
+    feedback: tuple[Finding, ...] = ()
+    """What there is to say of pairs, thumbs and dialogues."""
+    disliked: Disliked = field(default_factory=Disliked)
+    """Training examples with a thumb down, in no split: only a method that learns from thumbs is to see them."""
 
     @property
     def rejects(self) -> tuple[Reject, ...]:
@@ -64,7 +69,14 @@ class Prepared:
         templated = [Finding("warning", "E2181", {"n": len(near)})] if near else []
         leaks = [*across_findings(self.duplicates, self.examples), *group_findings(self.examples)]
         given = leaks if self.splits.official else []
-        return (*self.splits.findings, *given, *templated, *document_findings(self.documents))
+        return (
+            *self.feedback,
+            *self.disliked.findings,
+            *self.splits.findings,
+            *given,
+            *templated,
+            *document_findings(self.documents),
+        )
 
     @property
     def hash(self) -> str:
@@ -74,15 +86,21 @@ class Prepared:
         if config.data.split == "random":
             # They change nothing then, and runs from before they existed keep their names.
             settings["data"] = {k: v for k, v in settings["data"].items() if k not in {"time", "split"}}
+        if config.data.messages is None:
+            del settings["data"]["messages"]
         return hash_json(
             [
                 self.task.hash,
-                {name: self.splits[name].hash for name in ("train", "dev", "test")},
+                {name: self.splits[name].hash for name in ("train", "dev", "test")} | self._disliked_hash(),
                 [hash_json([d.id, d.text]) for d in self.documents.documents],
                 settings,
             ],
             8,
         )
+
+    def _disliked_hash(self) -> dict[str, str]:
+        kept = self.disliked.kept
+        return {"disliked": hash_json([example.hash for example in kept])} if kept else {}
 
     def record(self) -> dict[str, Any]:
         """The data's part of run.yaml."""
@@ -90,6 +108,7 @@ class Prepared:
             "n": {name: len(part) for name, part in self.examples.items()},
             "examples_hash": hash_json([example.hash for example in self.every]),
             "rejected": len(self.rejects),
+            **({"disliked": len(self.disliked.kept)} if self.disliked.kept else {}),
             "removed_from_train": len(self.removed),
             "duplicates": {k: v for k, v in self.duplicates.to_json().items() if k != "pairs"},
             "official_split": self.splits.official,
@@ -121,25 +140,20 @@ def prepare(task_file: Path, progress: Progress | None = None) -> Prepared:
         raise UsageError(problems[0].code, problems=list(unique.values()))
     label = config.output.kind == "label"
     split_spec = SplitSpec(config.data.dev_share, config.data.test_share, by_label=label)
-    if config.data.examples and (dataset := find_dataset(config.path(config.data.examples))):
-        found = read_dataset(dataset, spec)
-        reads = {"examples": found.read}
-        pool: Sequence[Example] = found.read.examples
-        times = read_times(found.read.times) if config.data.split == "time" else None
-        splits = found.split(split_spec, config.data.seed, times=times)
-    elif config.data.examples:
-        read = read_examples(config.path(config.data.examples), spec)
-        reads = {"examples": read}
-        pool = read.examples
-        times = read_times(read.times) if config.data.split == "time" else None
-        splits = make_split(pool, split_spec, config.data.seed, times=times)
+    dataset = find_dataset(config.path(config.data.examples)) if config.data.examples else None
+    found = read_dataset(dataset, spec) if dataset else None
+    reads = {"examples": found.read} if found else _read_files(config, spec)
+    feedback = _feedback(reads, spec)
+    usable = {name: not_disliked(read.examples) for name, read in reads.items()}
+    pool: Sequence[Example] = [example for part in usable.values() for example in part]
+    if config.data.examples:
+        times = read_times(reads["examples"].times) if config.data.split == "time" else None
+        seed = config.data.seed
+        splits = (
+            found.split(split_spec, seed, times=times) if found else make_split(pool, split_spec, seed, times=times)
+        )
     else:
-        paths = {name: config.path(path) for name, path in config.data_files.items()}
-        reads = read_files(paths, spec)
-        train, test = reads["train"].examples, reads["test"].examples
-        dev = reads["dev"].examples if "dev" in reads else ()
-        splits = own_split(train, test, dev, split_spec, config.data.seed)
-        pool = [*train, *dev, *test]
+        splits = own_split(usable["train"], usable["test"], usable.get("dev", ()), split_spec, config.data.seed)
     parts = {name: splits.pick(name, pool) for name in ("train", "dev", "test")}
     duplicates = find_duplicates(parts, CopySearch())
     removed: tuple[str, ...] = ()
@@ -149,28 +163,53 @@ def prepare(task_file: Path, progress: Progress | None = None) -> Prepared:
         staying = {example.id for example in kept.examples}
         removed = tuple(example.id for example in parts["train"] if example.id not in staying)
         parts["train"], templated = kept.examples, kept.templated
+    disliked = _disliked(reads, [*parts["dev"], *parts["test"]])
     labels = sorted({example.references[0] for example in pool if example.references}) if label else ()
     documents = task_documents(config, progress)
     parts = {name: by_kept_name(part, documents.copies) for name, part in parts.items()}
-    return Prepared(config, to_task(config, labels), splits, parts, documents, reads, duplicates, removed, templated)
+    task = to_task(config, labels)
+    return Prepared(config, task, splits, parts, documents, reads, duplicates, removed, templated, feedback, disliked)
+
+
+def _read_files(config: Config, spec: ReadSpec) -> dict[str, ReadResult]:
+    if config.data.examples:
+        return {"examples": read_examples(config.path(config.data.examples), spec)}
+    return read_files({name: config.path(path) for name, path in config.data_files.items()}, spec)
+
+
+def _feedback(reads: Mapping[str, ReadResult], spec: ReadSpec) -> tuple[Finding, ...]:
+    examples = [example for read in reads.values() for example in read.examples]
+    found = [finding for read in reads.values() for finding in read.findings]
+    return (*found, *demand_feedback(examples, found, pairs=spec.rejected, thumbs=spec.liked))
+
+
+def _disliked(reads: Mapping[str, ReadResult], held: Sequence[Example]) -> Disliked:
+    found = {name: [e for e in read.examples if e.liked is False] for name, read in reads.items()}
+    others = [example for name in ("dev", "test") for example in found.pop(name, [])]
+    return for_training([example for part in found.values() for example in part], held, others=others)
 
 
 def read_undealt(config: Config, spec: ReadSpec, names: Sequence[SplitName] = NAMES) -> dict[str, ReadResult]:
     """Rows of a task that are too few to be dealt out in three: by the split that they are said to be of, '' for none.
 
-    Raises DataError for files that cannot be used.
+    Answers with a thumb down are left out. Raises DataError for files that cannot be used.
     """
     if not config.data.examples:
-        return read_files({name: config.path(path) for name, path in config.data_files.items() if name in names}, spec)
+        paths = {name: config.path(path) for name, path in config.data_files.items() if name in names}
+        return {name: _without_disliked(read) for name, read in read_files(paths, spec).items()}
     path = config.path(config.data.examples)
     dataset = find_dataset(path)
     if dataset is None:
-        return {"": read_examples(path, spec)}
+        return {"": _without_disliked(read_examples(path, spec))}
     found = read_dataset(dataset, spec)
     rows: dict[str, list[Example]] = {}
-    for example in found.read.examples:
+    for example in not_disliked(found.read.examples):
         rows.setdefault(found.homes.get(example.id, ""), []).append(example)
     return {home: replace(found.read, examples=tuple(part)) for home, part in rows.items() if not home or home in names}
+
+
+def _without_disliked(read: ReadResult) -> ReadResult:
+    return replace(read, examples=not_disliked(read.examples))
 
 
 def _columns(path: Path, spec: ReadSpec) -> tuple[str, ...]:
@@ -193,4 +232,7 @@ def read_spec(config: Config) -> ReadSpec:
         time=data.time,
         encoding=data.encoding,
         max_bad_ratio=data.max_bad_ratio,
+        rejected=output.rejected,
+        liked=output.liked,
+        messages=data.messages,
     )

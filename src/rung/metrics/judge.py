@@ -200,7 +200,7 @@ class Judge:
         return _request(words["system"], lines, tuple(words["choices"].split("|")))
 
     def _shown(self, words: dict[str, str], example: Example) -> list[str]:
-        shown = [_quoted(words["question"], example.text)]
+        shown = [_quoted(words["question"], example.asked)]
         if self.rubric.reference and example.references:
             shown.append(_quoted(words["reference"], example.references[0]))
         return shown

@@ -23,7 +23,8 @@ from rung.core.durable import write_json, write_text
 from rung.core.errors import DataError, UsageError
 from rung.core.evaluation import Answer, Evaluation, EvaluationHeader, Resources, Row, Score, Summary
 from rung.core.model import Failure
-from rung.core.task import Example, Frozen
+from rung.core.task import Example, Frozen, Turn
+from rung.store.aftermath import Aftermath
 from rung.store.costs import Costs
 from rung.store.diagnosis import Diagnosis, Stability
 from rung.store.records import Cell, Decision, Opening, Outcome, Plan
@@ -165,6 +166,17 @@ class RunFolder:
         name = f"stability/{stability.candidate}.json" if stability.light else "stability.json"
         write_json(self.path / name, stability.model_dump(mode="json"))
 
+    def read_aftermath(self, candidate: str) -> Aftermath | None:
+        """What tuning did to a candidate besides the task."""
+        return self._record(f"aftermath/{candidate}.json", Aftermath)
+
+    def write_aftermath(self, aftermath: Aftermath) -> None:
+        write_json(self.path / "aftermath" / f"{aftermath.candidate}.json", aftermath.model_dump(mode="json"))
+
+    def aftermath_answers(self, candidate: str) -> Path:
+        """The folder of the answers behind it."""
+        return self.path / "aftermath" / f"{candidate}.answers"
+
     def openings(self) -> list[Opening]:
         with reading(self.openings_path):
             return [Opening.model_validate(line) for line in read_log(self.openings_path)]
@@ -224,7 +236,7 @@ def reading(path: Path) -> Iterator[None]:
 
 def example_record(example: Example, split: str) -> dict[str, Any]:
     """An example as it lies in `examples.jsonl`."""
-    return {
+    record: dict[str, Any] = {
         "id": example.id,
         "split": split,
         "inputs": dict(example.inputs),
@@ -232,6 +244,13 @@ def example_record(example: Example, split: str) -> dict[str, Any]:
         "group": example.group,
         "documents": list(example.documents),
     }
+    if example.rejected:
+        record["rejected"] = list(example.rejected)
+    if example.liked is not None:
+        record["liked"] = example.liked
+    if example.history:
+        record["history"] = [asdict(turn) for turn in example.history]
+    return record
 
 
 def example_from(record: dict[str, Any]) -> Example:
@@ -242,6 +261,9 @@ def example_from(record: dict[str, Any]) -> Example:
         references=tuple(map(str, record["references"])),
         group=record.get("group") or "",
         documents=tuple(record.get("documents") or ()),
+        rejected=tuple(map(str, record.get("rejected") or ())),
+        liked=record.get("liked"),
+        history=tuple(Turn(turn["role"], str(turn["text"])) for turn in record.get("history") or ()),
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rung.core.task import Example, SplitName
 from rung.data.encoding import Encoding
+from rung.data.feedback import check_feedback
 from rung.data.fields import ReadSpec, RowReader
 from rung.data.findings import Finding
 from rung.data.read import ReadResult
@@ -32,8 +33,9 @@ class DatasetExamples:
 
         Raises as `make_split` and `own_split` do.
         """
-        real = [example for example in self.read.examples if example.id not in self.synthetic]
-        made = [example for example in self.read.examples if example.id in self.synthetic]
+        usable = [example for example in self.read.examples if example.liked is not False]
+        real = [example for example in usable if example.id not in self.synthetic]
+        made = [example for example in usable if example.id in self.synthetic]
         dealt = {
             name: [example for example in real if self.homes.get(example.id) == name]
             for name in ("train", "dev", "test")
@@ -78,29 +80,41 @@ def read_dataset(reference: Reference, spec: ReadSpec) -> DatasetExamples:
     dataset = DataSet(reference.folder)
     version = dataset.find(reference.version)
     rows = dataset.read(version)
-    reader = RowReader(replace(spec, id=None, group=None, document=None, time=None))
+    reader = RowReader(_own_columns(spec))
     name = f"{dataset.name}@{version}"
-    examples: list[Example] = []
+    found: list[Example] = []
     rejects: list[Reject] = []
     lines: dict[str, int] = {}
     for number, row in enumerate(rows, 1):
         try:
-            examples.append(_example(row, spec, reader))
+            found.append(_example(row, spec, reader))
             lines[row.id] = number
         except BadRow as bad:
             rejects.append(bad.reject(name, number, json.dumps(row.to_json(), ensure_ascii=False)))
-    check_share(name, len(examples), rejects, spec.max_bad_ratio)
+    check_share(name, len(found), rejects, spec.max_bad_ratio)
+    told = check_feedback(found)
+    system = sum(_has_system(row) for row in rows if row.id in lines)
     read = ReadResult(
-        tuple(examples),
+        told.examples,
         tuple(rejects),
         dataset_columns(reference, spec),
         Encoding("utf-8"),
         f"data set, {version}",
         lines,
         {row.id: row.time for row in rows if row.id in lines} if spec.time else {},
+        (*told.findings, *([Finding("info", "E2836", {"n": system})] if system else ())),
     )
     homes = {row.id: row.split for row in rows if row.split}
     return DatasetExamples(read, homes, frozenset(row.id for row in rows if row.synthetic))
+
+
+def _own_columns(spec: ReadSpec) -> ReadSpec:
+    """The spec without what a row of a data set says itself, in no column."""
+    return replace(spec, id=None, group=None, document=None, time=None, rejected=None, liked=None, messages=None)
+
+
+def _has_system(row: Record) -> bool:
+    return bool(row.system) or any(turn.role == "system" for turn in row.messages)
 
 
 def _example(row: Record, spec: ReadSpec, reader: RowReader) -> Example:
@@ -109,4 +123,12 @@ def _example(row: Record, spec: ReadSpec, reader: RowReader) -> Example:
     if len(plain.references) < 2:
         answers = plain.references[0] if plain.references else ""
     example = reader.example({**plain.inputs, spec.answer: answers})
-    return replace(example, id=row.id, group=row.group, documents=row.documents)
+    return replace(
+        example,
+        id=row.id,
+        group=row.group,
+        documents=row.documents,
+        rejected=plain.rejected,
+        liked=plain.liked,
+        history=plain.history,
+    )

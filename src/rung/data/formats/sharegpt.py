@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rung.data.formats.row import Given, Made, plain
-from rung.data.formats.turns import Tags, dialogue, read_tools, read_turns, write_tools, write_turns
+from rung.data.formats.turns import OPENAI, Tags, dialogue, read_tools, read_turns, write_tools, write_turns
 from rung.data.record import Record, Turn
 from rung.data.rejects import BadRow
 
@@ -30,6 +30,11 @@ SHAREGPT = Tags(
     names={"user": "human", "assistant": "gpt", "system": "system", "tool": "observation"},
     call="function_call",
 )
+
+
+def tags_of(messages: Sequence[Any]) -> Tags:
+    """How a list of messages names roles and texts: as ShareGPT does, or as OpenAI."""
+    return SHAREGPT if isinstance(messages[0], dict) and SHAREGPT.role in messages[0] else OPENAI
 
 
 @dataclass(frozen=True)

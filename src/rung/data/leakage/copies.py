@@ -136,7 +136,7 @@ def find_duplicates(
             for home, members in text.by_split.items():
                 if not search.across or home != split:
                     first = members[0]
-                    kind: Kind = "exact" if first.text == example.text else "normalised"
+                    kind: Kind = "exact" if first.asked == example.asked else "normalised"
                     conflict = contradict(first, example)
                     pairs.append(Pair(Place(first.id, home), Place(example.id, split), kind, conflict))
             text.by_split.setdefault(split, []).append(example)

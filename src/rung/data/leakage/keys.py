@@ -52,8 +52,8 @@ def keys_of(texts: Iterable[str]) -> list[str]:
 
 
 def text_key(example: Example) -> str:
-    """The key of an example's input."""
-    return key_of(example.text)
+    """The key of all that an example's user says."""
+    return key_of(example.asked)
 
 
 def numbers_in(key: str) -> tuple[str, ...]:

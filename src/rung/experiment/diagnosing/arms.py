@@ -96,7 +96,7 @@ def gold_passages(examples: Sequence[Example], documents: Sequence[Document], ro
         firsts = [next(item for item in ranked if item.payload["document"] == name) for name in _present(ranked)]
         best = [*firsts, *(item for item in ranked if item not in firsts)][: max(PASSAGES, len(firsts))]
         if best:
-            found[example.text] = _fitting(best, room - rough_tokens(example.text) if room else 0)
+            found[example.asked] = _fitting(best, room - rough_tokens(example.asked) if room else 0)
     return found
 
 
@@ -106,7 +106,7 @@ def _present(items: Sequence[Item]) -> list[str]:
 
 def _match(example: Example, terms: frozenset[str]) -> tuple[float, float]:
     answers = [_held(reference, terms) for reference in example.references]
-    return max(answers, default=0.0), _held(example.text, terms)
+    return max(answers, default=0.0), _held(example.asked, terms)
 
 
 def _held(text: str, terms: frozenset[str]) -> float:
@@ -147,7 +147,7 @@ def format_examples(
         else:
             shown = _different(order, example, task)
         if shown:
-            found[example.text] = [_item(shot) for shot in shown]
+            found[example.asked] = [_item(shot) for shot in shown]
     return found
 
 
@@ -157,7 +157,7 @@ def _one_each(order: Sequence[Example], labels: Sequence[str]) -> list[Example]:
 
 
 def _related(shot: Example, example: Example) -> bool:
-    return shot.id == example.id or bool(shot.group and shot.group == example.group) or shot.text == example.text
+    return shot.id == example.id or bool(shot.group and shot.group == example.group) or shot.asked == example.asked
 
 
 def _different(order: Iterable[Example], example: Example, task: Task) -> list[Example]:
@@ -179,7 +179,7 @@ def _different(order: Iterable[Example], example: Example, task: Task) -> list[E
 
 
 def _item(shot: Example) -> Item:
-    return Item(shot.id, shot.text, {"inputs": dict(shot.inputs), "answer": shot.references[0]})
+    return Item(shot.id, shot.asked, {"inputs": dict(shot.inputs), "answer": shot.references[0]})
 
 
 def arm_candidate(plain: Candidate, *, gold: bool, form: bool) -> Candidate:

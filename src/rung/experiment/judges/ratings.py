@@ -51,7 +51,7 @@ class Shown:
 
     def row(self, rater: str, marks: Mapping[str, str]) -> dict[str, Any]:
         """The line that is kept of a rating."""
-        kept: dict[str, Any] = {"id": self.example.id, "question": self.example.text}
+        kept: dict[str, Any] = {"id": self.example.id, "question": self.example.asked}
         if self.example.references:
             kept["reference"] = self.example.references[0]
         if self.example.group:

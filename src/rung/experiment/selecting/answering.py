@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from rung.experiment.meter import PeakMemory, Stopwatch
 from rung.experiment.purse import PaidModel, Purse
 from rung.methods.slots import output_slot, prompt_slot
 from rung.store.records import Stated
-from rung.store.runs import row_from, row_record
+from rung.store.runs import example_from, example_record, row_from, row_record
 
 GIVE_UP = 5
 """Questions that go unanswered, from the first on, before a model is taken to be unavailable."""
@@ -76,7 +76,9 @@ def ask_alone(
     if not (folder / "result.json").is_file():
         job = {"model": ref.model_dump(mode="json"), "task": task.model_dump(mode="json"), "limit": limit}
         write_json(folder / "job.json", job)
-        lines = [json.dumps({"id": q.id, "inputs": dict(q.inputs)}, ensure_ascii=False) + "\n" for q in questions]
+        # Without the answers: the child has no need of them.
+        bare = [example_record(replace(q, references=(), rejected=(), liked=None), "dev") for q in questions]
+        lines = [json.dumps(line, ensure_ascii=False) + "\n" for line in bare]
         write_text(folder / "questions.jsonl", "".join(lines))
         _launch(folder, progress, len(questions))
     result = json.loads((folder / "result.json").read_text("utf-8"))
@@ -157,7 +159,7 @@ def run_job(folder: Path) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     job = json.loads((folder / "job.json").read_text("utf-8"))
     task, ref = Task.model_validate(job["task"]), ModelRef.model_validate(job["model"])
-    questions = [Example(line["id"], line["inputs"], ()) for line in read_log(folder / "questions.jsonl")]
+    questions = [example_from({"references": []} | line) for line in read_log(folder / "questions.jsonl")]
     with PeakMemory(every=_LOOK).watching() as memory:
         model: Model = find("model", ref.kind).open(ref)
         if hasattr(model, "for_examples"):
