@@ -54,6 +54,7 @@ def aggregate(reading: Reading) -> dict[str, Any]:
         "mistakes": _mistakes(reading, ladder),
         "diagnosis": reading.diagnosis.model_dump(mode="json") if reading.diagnosis else None,
         "stability": reading.stability.model_dump(mode="json") if reading.stability else None,
+        "aftermaths": [found.model_dump(mode="json") for found in reading.aftermaths],
         "openings": [opening.model_dump(mode="json") for opening in reading.openings],
         "splits": dict(reading.plan.splits) if reading.plan else {},
         "data": record.get("data") or {},

@@ -1,9 +1,11 @@
-"""Learning curves: training loss and dev score over steps, a line for every trained rung."""
+"""Learning curves: losses, dev score and learning rate over steps, a line for every trained rung and thin ones for its seeds."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from rung.reporting.axes import round_ticks
 from rung.reporting.ladder import Ladder
@@ -29,49 +31,82 @@ class Series:
     dash: str
 
 
+FIELDS = ("loss", "dev_loss", "dev", "rate")
+"""What is drawn, each in a picture of its own; named by `axis.*` of the words."""
+
+
 @dataclass(frozen=True)
 class Curves:
-    """Training loss and dev score as SVG; an empty text where nothing was recorded."""
+    """Training loss, loss and score on dev, and learning rate as SVG; an empty text where nothing was recorded."""
 
     loss: str
     dev: str
     series: tuple[Series, ...]
+    dev_loss: str = ""
+    rate: str = ""
+    detailed: bool = False
+    """Whether thin lines or a kept step are drawn, so that the page explains them."""
+
+
+@dataclass(frozen=True)
+class _Noted:
+    """What one rung noted while it trained: a curve, or one for each seed."""
+
+    line: Series
+    curves: tuple[list[dict[str, Any]], ...]
+    kept: int
+    """The step whose weights were kept; 0 where that is not known."""
 
 
 def draw_curves(ladder: Ladder, words: Words, numbers: Numbers) -> Curves | None:
     """The curves that methods noted while they trained; None where nothing was trained."""
-    series: list[Series] = []
-    noted: list[list[dict[str, Any]]] = []
+    noted: list[_Noted] = []
     for line in ladder.lines:
-        curve = line.outcome.notes.get("curve") if line.outcome else None
-        if curve:
-            i = len(series)
-            series.append(Series(line.name, COLORS[i % len(COLORS)], DASHES[i % len(DASHES)]))
-            noted.append(list(curve))
-    loss = _panel(series, noted, "loss", words("axis.loss"), words)
+        notes = line.outcome.notes if line.outcome else {}
+        if curve := notes.get("curve"):
+            i = len(noted)
+            seeds = [list(found["curve"]) for found in notes.get("seed_curves") or ()]
+            curves = tuple(seeds) if len(seeds) > 1 else (list(curve),)
+            kept = int((notes.get("training") or {}).get("best_step") or 0) if len(curves) == 1 else 0
+            series = Series(line.name, COLORS[i % len(COLORS)], DASHES[i % len(DASHES)])
+            noted.append(_Noted(series, curves, kept))
     factor, unit = numbers.factor(ladder.metric), numbers.unit(ladder.metric)
-    dev = _panel(series, noted, "dev", words("axis.dev"), words, factor=factor, unit=unit)
-    return Curves(loss, dev, tuple(series)) if loss or dev else None
+    drawn = {
+        field: _panel(
+            noted, field, words, factor=factor if field == "dev" else 1.0, unit=unit if field == "dev" else ""
+        )
+        for field in FIELDS
+    }
+    if not any(drawn.values()):
+        return None
+    detailed = any(found.kept or len(found.curves) > 1 for found in noted)
+    return Curves(**drawn, series=tuple(found.line for found in noted), detailed=detailed)
 
 
-def _panel(
-    series: list[Series],
-    noted: list[list[dict[str, Any]]],
-    field: str,
-    named: str,
-    words: Words,
-    *,
-    factor: float = 1.0,
-    unit: str = "",
-) -> str:
-    drawn = [
-        thinned([{"step": p["step"], "value": p[field] * factor} for p in curve if p.get(field) is not None])
-        for curve in noted
-    ]
-    values = [point["value"] for curve in drawn for point in curve]
-    if not values:
+def _panel(noted: list[_Noted], field: str, words: Words, *, factor: float, unit: str) -> str:
+    """One picture: a thick line for each rung, and thin ones below it for its seeds or the loss as it was."""
+    thin: list[tuple[Series, list[dict[str, Any]]]] = []
+    thick: list[tuple[Series, list[dict[str, Any]]]] = []
+    rings: list[tuple[Series, dict[str, Any]]] = []
+    for found in noted:
+        curves = [_points(curve, field, factor) for curve in found.curves]
+        curves = [curve for curve in curves if curve]
+        if not curves:
+            continue
+        smooth = [smoothed(curve) if field == "loss" else curve for curve in curves]
+        if len(curves) > 1:
+            thin += [(found.line, thinned(curve)) for curve in smooth]
+            thick.append((found.line, mean_line(smooth)))
+            continue
+        if field == "loss" and len(curves[0]) > FEW:
+            thin.append((found.line, thinned(curves[0])))
+        thick.append((found.line, thinned(smooth[0])))
+        if field == "dev":
+            rings += [(found.line, point) for point in curves[0] if found.kept and point["step"] == found.kept]
+    if not thick:
         return ""
     alt = altair()
+    values = [point["value"] for _, curve in (*thin, *thick) for point in curve]
     ticks = round_ticks(min(values), max(values), 4)
     low, high = min(*values, *ticks), max(*values, *ticks)
     air = 0.08 * (high - low) or 0.05 * (abs(high) or 1.0)
@@ -83,14 +118,46 @@ def _panel(
         ),
     )
     x = alt.X("step:Q", axis=alt.Axis(title=words("axis.step"), grid=False, tickCount=4, format=",~d", **axis_looks()))
-    layers = []
-    for line, curve in zip(series, drawn, strict=True):
+    layers = [
+        rows(curve).encode(x=x, y=y).mark_line(strokeWidth=1, strokeOpacity=0.35, color=TOKENS[line.color])
+        for line, curve in thin
+    ]
+    for line, curve in thick:
         base = rows(curve).encode(x=x, y=y)
         dash = [int(length) for length in line.dash.split()]
         layers.append(base.mark_line(strokeWidth=2, strokeDash=dash, color=TOKENS[line.color]))
         if len(curve) <= FEW:
             layers.append(base.mark_point(filled=True, size=32, opacity=1, color=TOKENS[line.color]))
+    for line, point in rings:
+        ring = rows([point]).encode(x=x, y=y)
+        layers.append(ring.mark_point(filled=False, size=150, opacity=1, strokeWidth=2, color=TOKENS[line.color]))
+    named = words(f"axis.{field}")
     return to_svg(alt.layer(*layers).properties(width=320, height=180, title=title(named, strong=True)))
+
+
+def _points(curve: list[dict[str, Any]], field: str, factor: float) -> list[dict[str, Any]]:
+    return [{"step": p["step"], "value": p[field] * factor} for p in curve if p.get(field) is not None]
+
+
+def smoothed(curve: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A moving mean over about a twentieth of a curve; the weights of its first points are made to add up to one."""
+    memory = 1.0 - 1.0 / max(2.0, len(curve) / 20.0)
+    total = weight = 0.0
+    found = []
+    for point in curve:
+        total, weight = memory * total + point["value"], memory * weight + 1.0
+        found.append({"step": point["step"], "value": total / weight})
+    return found
+
+
+def mean_line(curves: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """The mean of several curves, drawn where all of them are; between two of its points a curve is taken as straight."""
+    xs = [[point["step"] for point in curve] for curve in curves]
+    ys = [[point["value"] for point in curve] for curve in curves]
+    first, last = max(x[0] for x in xs), min(x[-1] for x in xs)
+    steps = sorted({step for x in xs for step in x if first <= step <= last})
+    means = np.mean([np.interp(steps, x, y) for x, y in zip(xs, ys, strict=True)], axis=0) if steps else []
+    return thinned([{"step": step, "value": float(value)} for step, value in zip(steps, means, strict=True)])
 
 
 def thinned(curve: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from rung.reporting.aftermath import Part, view_aftermath
 from rung.reporting.comparison import view_gate
 from rung.reporting.costs import ladder_costs
 from rung.reporting.diagnosis import view_diagnosis
@@ -17,6 +18,7 @@ from rung.reporting.numbers import NONE, Numbers
 from rung.reporting.phrases import PairPhrase, Speaker
 from rung.reporting.reading import Reading
 from rung.reporting.stability import view_stability
+from rung.reporting.training import view_trainings
 from rung.reporting.words import Words
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!&$])")
@@ -50,6 +52,8 @@ def render_markdown(reading: Reading, words: Words) -> str:
         *_answers(say),
         *_diagnosis(say),
         *_stability(say),
+        *_trainings(say),
+        *_aftermaths(say),
         *_list(words("change.title"), say.would_change()),
         f"## {escape(words('openings.title'))}",
         escape(say.openings()),
@@ -184,6 +188,35 @@ def _stability(say: Speaker) -> list[str]:
     told = "\n".join(f"- {escape(text)}" for text in [*view.skipped, *view.notes])
     title = f"## {escape(say.words('stability.title'))}"
     return [title, escape(view.lead), escape(view.overall), _table(view.table.head, view.table.rows), told]
+
+
+def _aftermaths(say: Speaker) -> list[str]:
+    found, words = say.reading.aftermaths, say.words
+    if not found and not say.reading.aftermath_missing:
+        return []
+    parts = [f"## {escape(words('aftermath.title'))}"]
+    parts += [escape(words("aftermath.missing"))] if say.reading.aftermath_missing else []
+    for one in found:
+        view = view_aftermath(one, say.ladder.name(one.candidate), words, say.numbers)
+        parts.append(escape(view.lead))
+        parts += [text for part in view.parts for text in _aftermath_part(part)]
+        parts += [escape(note) for note in view.notes]
+    return parts
+
+
+def _aftermath_part(part: Part) -> list[str]:
+    tables = [_table(table.head, table.rows) for table in (part.table, part.more) if table is not None]
+    first, *others = part.said
+    return [f"### {escape(part.title)}", f"**{escape(first)}**", *map(escape, others), *tables]
+
+
+def _trainings(say: Speaker) -> list[str]:
+    told = [
+        say.words("labelled", name=view.name, value=sentence)
+        for view in view_trainings(say.ladder, say.words, say.numbers).values()
+        for sentence in [*view.sentences, *(view.search.sentences if view.search else ())]
+    ]
+    return _list(say.words("training.title"), told)
 
 
 def _answers(say: Speaker) -> list[str]:

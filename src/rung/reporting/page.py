@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from rung.core.task import Language
+from rung.reporting.aftermath import view_aftermath
+from rung.reporting.aftermath_picture import draw_aftermath
 from rung.reporting.charts import Pictures
 from rung.reporting.comparison import view_gate
 from rung.reporting.costs import ladder_costs
@@ -23,6 +25,7 @@ from rung.reporting.numbers import Numbers
 from rung.reporting.phrases import PairPhrase, Speaker
 from rung.reporting.reading import Reading
 from rung.reporting.stability import view_stability
+from rung.reporting.training import view_trainings
 from rung.reporting.words import Words
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -35,6 +38,7 @@ def render_page(reading: Reading, words: Words, pictures: Pictures) -> str:
     ladder = build_ladder(reading, words)
     numbers = Numbers(words, reading.currency)
     say = Speaker(reading, ladder, words, numbers)
+    trainings = view_trainings(ladder, words, numbers)
     return render(
         "report.html",
         words,
@@ -56,7 +60,17 @@ def render_page(reading: Reading, words: Words, pictures: Pictures) -> str:
         stability=view_stability(found, ladder.name(found.candidate), words, numbers)
         if (found := reading.stability)
         else None,
-        tuned=[line for line in ladder.lines if line.outcome and (line.outcome.trials or say.notes(line))],
+        aftermaths=[
+            (view_aftermath(found, ladder.name(found.candidate), words, numbers), draw_aftermath(found, words, numbers))
+            for found in reading.aftermaths
+        ],
+        aftermath_missing=reading.aftermath_missing,
+        tuned=[
+            line
+            for line in ladder.lines
+            if line.outcome and (line.outcome.trials or say.notes(line) or line.name in trainings)
+        ],
+        trainings=trainings,
         data=data_facts(reading, words),
         findings=findings(reading, words),
         again=again_facts(reading, words, numbers),

@@ -13,6 +13,7 @@ from rung.reporting.ladder import Ladder, Line
 from rung.reporting.marks import Kind, Sides
 from rung.reporting.numbers import NONE, Numbers
 from rung.reporting.reading import Reading
+from rung.reporting.training import TOLD
 from rung.reporting.words import Words
 from rung.store.records import Check, Decision, Interval, Pair
 
@@ -255,7 +256,7 @@ class Speaker:
         return [
             (name, self._probe(value) if name == "headroom" else plain(value, self.words))
             for name, value in noted.items()
-            if name not in {"curve", "converged"}
+            if name not in TOLD
         ]
 
     def _probe(self, noted: dict[str, Any]) -> str:

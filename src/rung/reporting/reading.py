@@ -10,6 +10,7 @@ from typing import Any
 from rung.core.candidate import Candidate
 from rung.core.evaluation import Evaluation
 from rung.core.task import Example, Task
+from rung.store.aftermath import Aftermath
 from rung.store.comparison import Comparison, read_comparison
 from rung.store.costs import Costs
 from rung.store.diagnosis import Diagnosis, Stability
@@ -41,6 +42,8 @@ class Reading:
     diagnosis: Diagnosis | None = None
     stability: Stability | None = None
     """What was asked for last, else the short measurement of the winner, where the verdict had a limit on it."""
+    aftermaths: tuple[Aftermath, ...] = ()
+    """What tuning cost, for every candidate where it was measured; the winner first."""
     dimensions: tuple[DimensionTable, ...] = ()
     """Marks before and after, where people or a licensed judge gave some."""
     comparison: Comparison | None = None
@@ -49,6 +52,13 @@ class Reading:
     @property
     def currency(self) -> str:
         return self.decision.currency if self.decision else str(self.record.get("currency", "USD"))
+
+    @property
+    def aftermath_missing(self) -> bool:
+        """Whether the winner was tuned, and nobody has measured what that cost."""
+        name = (self.decision.winner if self.decision else None) or ""
+        winner = self.candidates.get(name)
+        return winner is not None and winner.adapter is not None and name not in {a.candidate for a in self.aftermaths}
 
     @property
     def metric(self) -> str:
@@ -81,9 +91,15 @@ def read_run(run: RunFolder) -> Reading:
         costs=run.read_costs(),
         diagnosis=run.read_diagnosis(),
         stability=run.read_stability() or (run.read_stability(winner) if winner else None),
+        aftermaths=tuple(_aftermaths(run, winner)),
         dimensions=read_tables_of(folder),
         comparison=read_comparison(folder),
     )
+
+
+def _aftermaths(run: RunFolder, winner: str | None) -> list[Aftermath]:
+    names = sorted((path.stem for path in run.path.glob("aftermath/*.json")), key=lambda name: (name != winner, name))
+    return [found for name in names if (found := run.read_aftermath(name)) is not None]
 
 
 def _evaluated(folder: Path) -> list[str]:

@@ -48,7 +48,12 @@ class Words:
     def method(self, method: str) -> str:
         """A method's name for people; `a+b` that has no name of its own is spelled from its parts."""
         whole = self.known(f"method.{method}", "")
-        return whole or " + ".join(self.known(f"method.{part}", part) for part in method.split("+"))
+        if whole:
+            return whole
+        base, _, variant = method.rpartition("-")
+        if base and self.known(f"method.{base}", ""):
+            return f"{self.method(base)} ({variant})"
+        return " + ".join(self.method(part) if part != method else part for part in method.split("+"))
 
     def metric(self, metric: str) -> str:
         return self.known(f"metric.{metric}", metric.replace("_", " "))

@@ -1,0 +1,1 @@
+"""What tuning did to a candidate besides the task: forgetting, unseen cases, overfitting, memorising."""
