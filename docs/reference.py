@@ -1,9 +1,9 @@
-"""Writes docs/reference/task-yaml.md from the schema, and holds docs/reference/run-folder.md against the records.
+"""Writes docs/reference/task-yaml.md and training.md, and holds docs/reference/run-folder.md against the records.
 
-    python docs/reference.py           write task-yaml.md anew
-    python docs/reference.py --check   exit 1 where it is out of date, or where run-folder.md misses a field or names one too many
+    python docs/reference.py           write task-yaml.md, training.md and training.zh-CN.md anew
+    python docs/reference.py --check   exit 1 where one is out of date, or where run-folder.md misses a field or names one too many
 
-Both languages stand side by side, taken from the lines that every field of the schema carries.
+The lines about task.yaml and about hyper-parameters are those that every field of the schema and of the settings carries.
 """
 
 from __future__ import annotations
@@ -24,11 +24,14 @@ from rung.config import Config, ModelConfig, field_docs
 from rung.config.schema import DEFAULT_METRICS
 from rung.core import candidate, evaluation, model, task
 from rung.core.registry import parts
-from rung.store import assessment, comparison, costs, diagnosis, judging, records, selection
-from rung.training.sft import SftResult, SftSettings
+from rung.methods.search_space import Range, usual_space
+from rung.store import aftermath, assessment, comparison, costs, diagnosis, judging, records, selection
+from rung.training.progress import TrainingResult
+from rung.training.settings import LEARNING_RATE, TrainSettings
 
 FOLDER = Path(__file__).with_name("reference")
 PAGE = FOLDER / "task-yaml.md"
+TRAINING = {"en": FOLDER / "training.md", "zh": FOLDER / "training.zh-CN.md"}
 RUN_FOLDER = FOLDER / "run-folder.md"
 _NAMES = {str: "text", int: "whole number", float: "number", bool: "true or false"}
 _LIMITS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
@@ -65,7 +68,7 @@ RECORDS: tuple[type[Any], ...] = (
     records.Check,
     records.Pair,
     records.Text,
-    SftResult,
+    TrainingResult,
     costs.Costs,
     costs.CostLine,
     costs.Monthly,
@@ -95,6 +98,16 @@ RECORDS: tuple[type[Any], ...] = (
     assessment.Rung,
     assessment.Reason,
     assessment.Conflict,
+    aftermath.Aftermath,
+    aftermath.Change,
+    aftermath.Ability,
+    aftermath.Chat,
+    aftermath.Unseen,
+    aftermath.Overfitting,
+    aftermath.CurveReading,
+    aftermath.Verbatim,
+    aftermath.CanaryPart,
+    aftermath.Planted,
 )
 """What lies in a run folder or beside it; each has a section of its name in run-folder.md."""
 
@@ -132,7 +145,7 @@ An unknown name is refused (E2407).
 | `baseline` | none |
 | `prompt`, `few_shot`, `rag` | `grid`: usual (default) or wide; `search`: race (default) or exhaustive |
 | `optimise_prompt` | `calls` (600, at least 100), `proposals` (4), `demos` (4), `writer` (`model`, `rules`, or a mapping with kind, id and options) |
-| `fine_tune` | the hyper-parameters below |
+| `fine_tune` | the hyper-parameters of [training](training.md), `seeds` and `search` |
 | `few_shot+fine_tune` | the same, and `k` (examples shown, 3) |
 | `rag+fine_tune` | the same, `k` (passages shown, 2) and `chunk_words` (70) |
 
@@ -141,7 +154,7 @@ is `data.seed`, unless they are written here.
 
 未知名称会被拒绝（E2407）。`prompt`、`few_shot` 和 `rag` 接受 `grid`（usual 或 wide，默认 usual）和 `search`（race 或
 exhaustive，默认 race）；`optimise_prompt` 接受 `calls`（600，至少 100）、`proposals`（4）、`demos`（4）和 `writer`（`model`、
-`rules`，或含 kind、id、options 的一项）；`fine_tune` 接受下列超参数，`few_shot+fine_tune` 另有 `k`（展示的示例数，3），
+`rules`，或含 kind、id、options 的一项）；`fine_tune` 接受[训练页](training.zh-CN.md)列出的超参数以及 `seeds` 和 `search`，`few_shot+fine_tune` 另有 `k`（展示的示例数，3），
 `rag+fine_tune` 另有 `k`（展示的段落数，2）和 `chunk_words`（70）。`baseline` 没有设置项。不写时，`max_seconds` 是该方法分到的
 预算，`seed` 等于 `data.seed`。
 """
@@ -225,8 +238,7 @@ def page() -> str:
     ]
     lines += ["## Metrics when none are named / 默认指标", ""]
     lines += [f"- `{name}`: {', '.join(f'`{metric}`' for metric in found)}" for name, found in DEFAULT_METRICS.items()]
-    lines += ["", "## Settings of a method / 方法的设置", SETTINGS, "| name | default |", "|---|---|"]
-    lines += [f"| `{field.name}` | {json.dumps(field.default)} |" for field in dataclasses.fields(SftSettings)]
+    lines += ["", "## Settings of a method / 方法的设置", SETTINGS]
     lines += ["", "## Parts by name / 已注册的部件", ""]
     for part_kind in ("method", "model", "metric", "encoder", "retriever", "step"):
         lines += [f"**{part_kind}**", ""]
@@ -235,6 +247,115 @@ def page() -> str:
         lines += [f"- `{part.name}`: {part.about}" for part in own]
         lines.append("")
     return "\n".join(lines)
+
+
+TRAINING_TEXT = {
+    "en": {
+        "head": """\
+# Settings of a training
+
+Written by `docs/reference.py` from `src/rung/training/settings.py`; change it there. [中文](training.zh-CN.md)
+
+They stand in task.yaml under `settings`, in the block of a method that trains:
+
+```yaml
+settings:
+  fine_tune: {adapter: lora, rank: 32, epochs: 2, seeds: 3}
+```
+
+An unknown name or a value that cannot be is refused before anything is spent (E2407, E2460).
+
+| name | default | meaning |
+|---|---|---|""",
+        "rates": """
+`learning_rate` by the kind of adapter, where none is given:
+""",
+        "more": """
+## How often it trains
+
+`seeds: 3` trains three times, from the seeds `seed`, `seed` + 1 and `seed` + 2, each with an even part of the time. The one with the
+best dev score becomes the candidate, and the report says how far the seeds lie apart: differences between rungs that are smaller mean
+little. A seed that is finished is not trained again when a run goes on; one that fails costs only itself.
+
+`search: true` looks for hyper-parameters first: 8 short trainings (`search: 20` for more), each a quarter of a whole one
+(`share: 0.25`), with Optuna's TPE sampler. The first one is what the settings say, so that a search is never worse on dev than none.
+A trial that stands below the median of the others at the same point is stopped. The best one is then trained in full, with all seeds.
+Without a budget of time, 8 trials take about as long as two whole trainings, and the training itself comes on top.
+
+```yaml
+settings:
+  fine_tune:
+    search: {trials: 12, share: 0.25, learning_rate: [1e-5, 1e-3], rank: [8, 16, 32]}
+```
+
+Where values are named, only those are searched. Two numbers are the ends of a range for the settings that are fractions; everything
+else is a list of choices. `alpha` follows the rank. Trials are kept in `search.jsonl` of the candidate's folder; a search that was killed goes on
+with the trial where it stopped. Without named values these are searched, around the settings given:
+
+| name | adapters | values |
+|---|---|---|""",
+    },
+    "zh": {
+        "head": """\
+# 训练设置
+
+本页由 `docs/reference.py` 根据 `src/rung/training/settings.py` 生成，请在源文件中修改。[English](training.md)
+
+这些设置写在 task.yaml 的 `settings` 中、需要训练的方法名下：
+
+```yaml
+settings:
+  fine_tune: {adapter: lora, rank: 32, epochs: 2, seeds: 3}
+```
+
+未知的名称或不可能的值会在开始花费之前被拒绝（E2407、E2460）。
+
+| 名称 | 默认值 | 含义 |
+|---|---|---|""",
+        "rates": """
+没有给出 `learning_rate` 时，按适配器种类取：
+""",
+        "more": """
+## 训练几次
+
+`seeds: 3` 会训练三次，种子依次为 `seed`、`seed` + 1、`seed` + 2，时间平均分配。开发集分数最好的一次成为候选方案，报告会给出各种子
+之间相差多少：各级之间小于这个幅度的差别意义不大。继续运行时，已完成的种子不会重新训练；某个种子失败只影响它自己。
+
+`search: true` 会先搜索超参数：进行 8 次短训练（`search: 20` 则为 20 次），每次为完整训练的四分之一（`share: 0.25`），采样使用 Optuna 的
+TPE。第一次试验就是当前设置，因此搜索结果在开发集上不会比不搜索更差。同一时点低于其他试验中位数的试验会被提前停止。最好的设置随后
+用全部种子完整训练。没有时间预算时，8 次试验大约相当于两次完整训练，之后还有完整训练本身。
+
+```yaml
+settings:
+  fine_tune:
+    search: {trials: 12, share: 0.25, learning_rate: [1e-5, 1e-3], rank: [8, 16, 32]}
+```
+
+写出取值时，只搜索写出的设置。对于小数类设置，两个数是范围的两端；其他情况都是选项列表。`alpha` 随秩变化。试验记录在候选方案文件夹的
+`search.jsonl` 中；被中断的搜索会从中断的那次试验继续。不写取值时，围绕当前设置搜索以下各项：
+
+| 名称 | 适配器 | 取值 |
+|---|---|---|""",
+    },
+}
+
+
+def training_page(language: Literal["en", "zh"]) -> str:
+    """Every hyper-parameter of a training, and what a search tries, in one language."""
+    text = TRAINING_TEXT[language]
+    lines = [text["head"]]
+    for field in dataclasses.fields(TrainSettings):
+        shown = "" if field.default is None else f"`{json.dumps(field.default).strip(chr(34))}`"
+        lines.append(f"| `{field.name}` | {shown} | {field.metadata[language]} |")
+    lines += [text["rates"], *(f"- `{adapter}`: {rate:g}" for adapter, rate in LEARNING_RATE.items())]
+    lines.append(text["more"])
+    found: dict[tuple[str, str], list[str]] = {}
+    for adapter in LEARNING_RATE:
+        for name, kind in usual_space(TrainSettings(adapter=adapter)).items():
+            told = kind.told + (" (log)" if isinstance(kind, Range) and kind.log else "")
+            found.setdefault((name, told), []).append(f"`{adapter}`")
+    lines += [f"| `{name}` | {', '.join(adapters)} | {told} |" for (name, told), adapters in sorted(found.items())]
+    return "\n".join([*lines, ""])
 
 
 def misfits() -> Iterator[str]:
@@ -255,16 +376,23 @@ def misfits() -> Iterator[str]:
         yield from (f"{record.__name__} has no field '{name}'" for name in sorted(rows - names))
 
 
+def generated() -> dict[Path, str]:
+    """Every page that is written here."""
+    return {PAGE: page(), TRAINING["en"]: training_page("en"), TRAINING["zh"]: training_page("zh")}
+
+
 def main(arguments: list[str]) -> int:
     if arguments == ["--check"]:
         wrong = [f"{RUN_FOLDER.name}: {text}" for text in misfits()]
-        if not PAGE.is_file() or PAGE.read_text("utf-8") != page():
-            wrong.append(f"{PAGE.name} is out of date: run `make docs`")
+        for path, text in generated().items():
+            if not path.is_file() or path.read_text("utf-8") != text:
+                wrong.append(f"{path.name} is out of date: run `make docs`")
         print("\n".join(wrong), file=sys.stderr, end="\n" if wrong else "")
         return 1 if wrong else 0
     if arguments:
         raise SystemExit(__doc__)
-    PAGE.write_text(page(), "utf-8")
+    for path, text in generated().items():
+        path.write_text(text, "utf-8")
     return 0
 
 

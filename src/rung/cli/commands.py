@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from rung.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from rung.core.errors import Problem
     from rung.core.evaluation import Answer, Metric
     from rung.core.method import Progress
     from rung.core.registry import Part
@@ -114,31 +115,46 @@ def run(
     compare_all: bool = False,
     max_cost: float | None = None,
     max_hours: float | None = None,
+    devices: int | None = None,
+    on: str | None = None,
     watcher: Watcher | None = None,
     language: Language | None = None,
 ) -> RunFolder:
     """Run the ladder, decide, and write the report. The same call resumes a run that was stopped.
 
     `max_cost` (money for endpoints) and `max_hours` (wall clock) are of the whole run and take the place of task.yaml's
-    budget for this call; the run stays the same one. Raises UsageError E1311 for a limit that is no amount.
+    budget for this call; the run stays the same one. `devices`: processes on this machine that share each training; `on`: `ray`, or the
+    address of a Ray cluster, where rungs are made at the same time. Raises UsageError E1311 for a limit that is no amount.
     """
     from rung.experiment.limits import Limits
     from rung.experiment.run import run_task
 
-    limits = Limits(max_cost, max_hours)
+    limits = Limits(max_cost, max_hours, devices, on)
     folder = run_task(task, runs=runs, run_id=run_id, compare_all=compare_all, limits=limits, watcher=watcher)
-    report(folder.path, language=language)
+    told: Callable[[Problem], None] = getattr(watcher, "warned", lambda problem: None)
+    report(folder.path, language=language, warn=told)
     return folder
 
 
-def report(run: Path = Path("runs"), *, language: Language | None = None) -> dict[str, Path]:
-    """Write report.html, report.md and report.json into a run folder; returns their paths."""
+def report(
+    run: Path = Path("runs"),
+    *,
+    language: Language | None = None,
+    warn: Callable[[Problem], None] = lambda problem: None,
+) -> dict[str, Path]:
+    """Write report.html, report.md and report.json into a run folder; returns their paths.
+
+    They go to where the run was tracked, with all that a server has not got yet; `warn` is told where that does not work.
+    """
+    from rung.experiment.tracking.tracker import send_report
     from rung.reporting.build import build_report
     from rung.store.runs import RunFolder
 
     folder = RunFolder.existing(run)
     spoken: Language = language or folder.read_run().get("task", {}).get("language", "en")
-    return build_report(folder, language=spoken)
+    paths = build_report(folder, language=spoken)
+    send_report(folder.path, list(paths.values()), warn)
+    return paths
 
 
 def show(run: Path = Path("runs"), *, language: Language | None = None) -> str:

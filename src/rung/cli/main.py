@@ -11,10 +11,12 @@ from typing import Annotated, Any
 import typer
 
 from rung.cli import commands, judge
+from rung.cli.aftermath import aftermath_command
 from rung.cli.assess import assess_command
 from rung.cli.compare import compare
 from rung.cli.data.app import app as data_app
 from rung.cli.diagnosis import diagnose_command, stability_command
+from rung.cli.export import export_command
 from rung.cli.label import app as label_app
 from rung.cli.models import models
 from rung.cli.options import AsJson, RunPath, RunsFolder, TaskFile, TaskLang
@@ -108,6 +110,13 @@ def run(
     max_hours: Annotated[
         float | None, typer.Option(help="wall-clock hours, over the whole run; instead of budget.minutes")
     ] = None,
+    devices: Annotated[
+        int | None, typer.Option(help="processes on this machine that share each training: the number of GPUs, say")
+    ] = None,
+    on: Annotated[
+        str | None,
+        typer.Option(help="make rungs at the same time: 'ray' on this machine's cores, or a cluster's ray://HOST:PORT"),
+    ] = None,
     lang: TaskLang = None,
     json: AsJson = False,
 ) -> None:
@@ -126,6 +135,8 @@ def run(
             compare_all=compare_all,
             max_cost=max_cost,
             max_hours=max_hours,
+            devices=devices,
+            on=on,
             watcher=screen,
             language=language,
         )
@@ -134,8 +145,12 @@ def run(
 
 @app.command()
 def report(run: RunPath = Path("runs"), lang: TaskLang = None) -> None:
-    """Write report.html, report.md and report.json anew, in either language."""
-    for path in commands.report(run, language=asked_language(lang)).values():
+    """Write report.html, report.md and report.json anew, in either language; send them to where the run is tracked."""
+    from rung.cli.screen import Screen
+
+    language = asked_language(lang)
+    warned = Screen(language or own_language()).warned
+    for path in commands.report(run, language=language, warn=warned).values():
         print(path)
 
 
@@ -187,6 +202,8 @@ app.add_typer(models, name="models")
 app.add_typer(label_app, name="label")
 app.add_typer(data_app, name="data")
 app.command("assess")(assess_command)
+app.command("aftermath")(aftermath_command)
+app.command("export")(export_command)
 
 
 @app.command("list")

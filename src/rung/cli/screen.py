@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import time
+from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -13,8 +15,10 @@ from rich.table import Table
 from rung.reporting.words import Words
 
 if TYPE_CHECKING:
+    from rung.core.errors import Problem
     from rung.core.evaluation import Evaluation
     from rung.core.task import Language
+    from rung.methods.watching import Moment
     from rung.store.records import Cell, Outcome, Plan
     from rung.store.runs import RunFolder
 
@@ -48,15 +52,60 @@ def _time(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
-class Bar:
-    """Progress of one rung; redraws on a terminal, and says little elsewhere."""
+EVERY = 30.0
+"""Seconds from one line about a training to the next where there is no terminal to draw on."""
 
-    def __init__(self, bars: Progress | None, task: TaskID | None) -> None:
-        self._bars, self._task = bars, task
+
+class Bar:
+    """Progress of one rung; redraws on a terminal, and elsewhere says every half minute where a training stands."""
+
+    def __init__(
+        self, bars: Progress | None, task: TaskID | None, *, name: str = "", told: Teller | None = None
+    ) -> None:
+        self._bars, self._task, self._name, self._told = bars, task, name, told
+        self._said = time.monotonic()
 
     def update(self, done: float, total: float, note: str = "") -> None:
         if self._bars is not None and self._task is not None:
             self._bars.update(self._task, completed=done, total=total, note=note)
+
+    def record(self, moment: Moment) -> None:
+        """Where a training stands, in the reader's language."""
+        if self._told is None:
+            return
+        note = self._told.moment(moment)
+        self.update(min(1.0, moment.part.begins + moment.part.takes * moment.share), 1.0, note)
+        if self._bars is None and time.monotonic() - self._said >= EVERY:
+            self._said = time.monotonic()
+            self._told.say(f"  {self._name:<20} {note}")
+
+
+@dataclass(frozen=True)
+class Teller:
+    """Puts a training's figures into words on one line, the ones that matter most first."""
+
+    words: Words
+    console: Console
+
+    def say(self, line: str) -> None:
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    def moment(self, at: Moment) -> str:
+        words, parts = self.words, []
+        if at.part.name:
+            kind = at.part.name.partition("-")[0]
+            parts.append(words(f"screen.part_{kind}", n=at.part.number, of=at.part.of))
+        parts.append(words("screen.step", step=f"{at.step:,}", planned=f"{at.planned:,}"))
+        parts.append(words("screen.time_left", time=_time(at.left)))
+        parts.append(words("screen.loss", loss=f"{at.smooth:.3f}"))
+        if at.best is not None:
+            latest = at.latest if at.latest is not None else at.best
+            parts.append(words("screen.dev_best", dev=f"{latest:.3f}", best=f"{at.best:.3f}", step=f"{at.best_step:,}"))
+        parts.append(words("screen.speed", n=f"{at.tokens_per_second:,.0f}"))
+        parts.append(words("screen.rate", rate=f"{at.rate:.2g}"))
+        if at.memory_gib is not None:
+            parts.append(words("screen.memory_now", n=f"{at.memory_gib:.1f}"))
+        return " · ".join(parts)
 
 
 class Screen:
@@ -102,12 +151,20 @@ class Screen:
 
     def bar(self, name: str) -> Bar:
         """The bar of one piece of work; it takes the place of the one before."""
+        told = Teller(self._words, self._console)
         if self._bars is None:
-            return Bar(None, None)
+            return Bar(None, None, name=name, told=told)
         if self._task is not None:
             self._bars.remove_task(self._task)
         self._task = self._bars.add_task(name, total=None, note="")
-        return Bar(self._bars, self._task)
+        return Bar(self._bars, self._task, name=name, told=told)
+
+    def warned(self, problem: Problem) -> None:
+        """Something that a person should know and that does not stop the run."""
+        language = self._words.language
+        text = " ".join(part for part in (problem.message(language), problem.hint(language)) if part)
+        said = self._words("screen.warning", text=f"{text} [{problem.code}]")
+        self._console.print(said, highlight=False, markup=False, soft_wrap=True)
 
     def finished(self, outcome: Outcome, test: Evaluation | None) -> None:
         name = outcome.cell.method if outcome.cell.model == "-" else f"{outcome.cell.method} ({outcome.cell.model})"
