@@ -1,12 +1,16 @@
-"""LoRA training beside TRL's SFTTrainer with its defaults: same rows, order, adapter, steps and learning rates.
+"""LoRA training beside TRL's SFTTrainer and LLaMA-Factory with their defaults: same rows, order, adapter, steps and learning rates.
 
-`ratio_trl`: real (not padding) tokens per second, ours over theirs, median over interleaved pairs, each side in a process of its
-own, the whole of `train()` timed. Rows are the question task of examples/tenants-desk, tokenised once for both.
+`ratio_trl`, `ratio_llamafactory`: real (not padding) tokens per second, ours over theirs, median over interleaved rounds, each side in a
+process of its own, the whole of `train()` timed. Rows are the question task of examples/tenants-desk, tokenised once for all.
+`fraction_of_peak`: of the machine's own matrix rate, for every real token and for every token that went through the model: a prefix
+that rows share goes through it once. LLaMA-Factory needs other versions: RUNG_LLAMAFACTORY_PYTHON is a Python that has it; without
+one its side is left out.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -16,12 +20,35 @@ from pathlib import Path
 
 from harness import ROOT, finish, median, say
 
-PAIRS = 5
+PAIRS = int(os.environ.get("PAIRS", "5"))
 ROWS, BATCH, DEV = 40, 8, 48
 RATE = 5e-4
 FLOPS_PER_TOKEN = 4 * 106_187_328 + 6 * 4_884_480
 """Forward and activation gradients of the frozen linear layers, forward and both gradients of the adapter; logits, attention and
 recomputation are not counted, so the fraction of the peak is on the low side."""
+LLAMAFACTORY = "RUNG_LLAMAFACTORY_PYTHON"
+
+
+def settings_of():
+    """What all sides train with."""
+    from rung.training.settings import TrainSettings
+
+    return TrainSettings(epochs=1, batch_size=BATCH, learning_rate=RATE, warmup=0.0, patience=0, seed=3)
+
+
+def objective_on(module, train, dev):
+    from rung.training.attach import base_of
+    from rung.training.forward import Forward
+    from rung.training.objective import TargetLoss
+
+    return TargetLoss(Forward(base_of(module)), train, dev, settings_of())
+
+
+def in_order(train):
+    """The rows as one epoch of ours takes them."""
+    from rung.training.batches import epoch_batches
+
+    return [train[i] for batch in epoch_batches([row.length for row in train], BATCH, seed=3, epoch=0) for i in batch]
 
 
 def token_rows():
@@ -48,22 +75,31 @@ def token_rows():
 def ours() -> dict:
     import torch
 
-    from rung.training.sft import LoraTrainer, SftSettings, attach_lora
+    from rung.training.attach import attach
+    from rung.training.loop import Loop
 
     model, train, dev = token_rows()
-    settings = SftSettings(
-        epochs=1, batch_size=BATCH, learning_rate=RATE, warmup=0.0, patience=0, seed=3, max_grad_norm=1.0
-    )
-    parts = model.training_parts()
-    trainer = LoraTrainer(attach_lora(parts, settings), train, settings)
+    settings = settings_of()
+    module = attach(model.training_parts(), settings)
+    objective = objective_on(module, train, dev)
+    split, processed = objective.parts, []
+
+    def counted(batch, tokens):
+        parts = split(batch, tokens)
+        processed.extend(objective._forward.tokens([train[i] for i in part]) for part in parts)
+        return parts
+
+    objective.parts = counted
+    loop = Loop(module, objective, settings)
     started = time.perf_counter()
-    result = trainer.run()
+    result = loop.run()
     seconds = time.perf_counter() - started
     return {
         "seconds": seconds,
-        "tokens": trainer.progress.tokens,
+        "tokens": loop.progress.tokens,
+        "processed": sum(processed),
         "steps": result.step,
-        "dev_loss": trainer.mean_loss(dev),
+        "dev_loss": objective.dev_loss(),
         "threads": torch.get_num_threads(),
     }
 
@@ -77,13 +113,9 @@ def trl() -> dict:
 
     from rung.core.hashing import seed_from
     from rung.models.embedded import embedded_folder
-    from rung.training.batches import epoch_batches
-    from rung.training.sft import LoraTrainer, SftSettings
 
     _, train, dev = token_rows()
-    settings = SftSettings(epochs=1, batch_size=BATCH, learning_rate=RATE, warmup=0.0, patience=0, seed=3)
-    order = [i for batch in epoch_batches([row.length for row in train], BATCH, seed=3, epoch=0) for i in batch]
-    rows = [train[i] for i in order]
+    settings, rows = settings_of(), in_order(train)
     module = AutoModelForCausalLM.from_pretrained(embedded_folder())
     torch.manual_seed(seed_from(3, "lora") % (1 << 63))
     config = LoraConfig(
@@ -119,17 +151,37 @@ def trl() -> dict:
         started = time.perf_counter()
         done = trainer.train()
         seconds = time.perf_counter() - started
-    judge = LoraTrainer(trainer.model, train, settings)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        dev_loss = judge.mean_loss(dev)
+        dev_loss = objective_on(trainer.model, train, dev).dev_loss()
     tokens = sum(row.length for row in rows)
-    return {
-        "seconds": seconds,
-        "tokens": tokens,
-        "steps": done.global_step,
-        "dev_loss": dev_loss,
-        "threads": torch.get_num_threads(),
-    }
+    return {"seconds": seconds, "tokens": tokens, "steps": done.global_step, "dev_loss": dev_loss}
+
+
+def llamafactory() -> dict:
+    """Its own process is timed; its adapter is judged here, by the loss on dev that judges the others."""
+    from peft import PeftModel
+
+    from rung.models.embedded import embedded_folder
+
+    model, train, dev = token_rows()
+    tokenizer = model.training_parts().extra["tokenizer"]
+    rows = in_order(train)
+    texts = [[tokenizer.decode(ids) for ids in (row.prompt, row.target)] for row in rows]
+    settings = settings_of()
+    with tempfile.TemporaryDirectory() as folder:
+        asked = {"model": str(embedded_folder()), "folder": folder, "rows": texts, "batch": BATCH, "rate": RATE}
+        asked |= {"rank": settings.rank, "alpha": settings.alpha}
+        done = subprocess.run(
+            [os.environ[LLAMAFACTORY], str(Path(__file__).with_name("llamafactory_peer.py"))],
+            input=json.dumps(asked).encode(),
+            stdout=subprocess.PIPE,
+            check=True,
+            env={**os.environ, "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "DISABLE_VERSION_CHECK": "1"},
+        )
+        found = json.loads(done.stdout.decode().strip().split("\n")[-1])
+        assert found["tokens"] == sum(row.length for row in rows), "its template gives other tokens"
+        adapted = PeftModel.from_pretrained(model.training_parts().module, Path(folder) / "out", use_safetensors=True)
+        return found | {"dev_loss": objective_on(adapted, train, dev).dev_loss()}
 
 
 def peak() -> dict:
@@ -152,44 +204,58 @@ def child(side: str) -> dict:
 
 
 def main() -> None:
+    sides = ["ours", "trl"]
+    if os.environ.get(LLAMAFACTORY):
+        sides.append("llamafactory")
+    else:
+        say(f"LLaMA-Factory is left out: {LLAMAFACTORY} names no Python that has it")
     best = child("peak")["flops"]
     say(f"bf16 matrix peak {best / 1e9:.0f} GFLOP/s")
-    ratios, gaps, mine, theirs, memory = [], [], [], [], []
-    for pair in range(PAIRS):
-        a, b = child("ours"), child("trl")
-        assert a["steps"] == b["steps"] and a["tokens"] == b["tokens"], (a, b)
-        mine.append(a["tokens"] / a["seconds"])
-        theirs.append(b["tokens"] / b["seconds"])
-        ratios.append(mine[-1] / theirs[-1])
-        gaps.append(abs(a["dev_loss"] / b["dev_loss"] - 1))
-        memory.append((a["peak_gib"], b["peak_gib"]))
-        say(
-            f"pair {pair + 1}/{PAIRS}: ours {mine[-1]:.0f}, TRL {theirs[-1]:.0f} tokens/s, ratio {ratios[-1]:.2f}; "
-            f"dev loss {a['dev_loss']:.4f} and {b['dev_loss']:.4f}; peak {a['peak_gib']:.2f} and {b['peak_gib']:.2f} GiB"
-        )
+    runs: dict[str, list[dict]] = {side: [] for side in sides}
+    for number in range(PAIRS):
+        for side in sides:
+            found = child(side)
+            assert (found["steps"], found["tokens"]) == tuple((runs["ours"] or [found])[0][k] for k in ("steps", "tokens"))
+            found["speed"] = found["tokens"] / found["seconds"]
+            runs[side].append(found)
+            say(
+                f"round {number + 1}/{PAIRS}: {side:<12} {found['speed']:.0f} tokens/s, dev loss {found['dev_loss']:.4f}, "
+                f"peak {found['peak_gib']:.2f} GiB"
+            )
+    mine = runs["ours"]
+    figures: dict[str, object] = {}
+    for side in sides[1:]:
+        ratios = [own["speed"] / other["speed"] for own, other in zip(mine, runs[side], strict=True)]
+        figures |= {
+            f"ratio_{side}": round(median(ratios), 2),
+            f"ratio_{side}_low": round(min(ratios), 2),
+            f"ratio_{side}_high": round(max(ratios), 2),
+            f"{side}_tokens_per_second": round(median([run["speed"] for run in runs[side]]), 1),
+            f"{side}_dev_loss": round(runs[side][0]["dev_loss"], 4),
+            f"{side}_peak_gib": round(median([run["peak_gib"] for run in runs[side]]), 2),
+        }
+    gaps = [abs(own["dev_loss"] / other["dev_loss"] - 1) for own, other in zip(mine, runs["trl"], strict=True)]
+    speed = median([run["speed"] for run in mine])
+    through = median([run["processed"] / run["seconds"] for run in mine])
     finish(
         "training",
-        {"pairs": PAIRS, "rows": ROWS, "tokens": a["tokens"], "steps": a["steps"]},
-        ratio_trl=round(median(ratios), 2),
-        ratio_low=round(min(ratios), 2),
-        ratio_high=round(max(ratios), 2),
-        tokens_per_second=round(median(mine), 1),
-        trl_tokens_per_second=round(median(theirs), 1),
+        {"pairs": PAIRS, "rows": ROWS, "tokens": mine[0]["tokens"], "steps": mine[0]["steps"]},
+        **figures,
+        tokens_per_second=round(speed, 1),
         dev_loss_gap=round(max(gaps), 5),
-        dev_loss=round(a["dev_loss"], 4),
-        trl_dev_loss=round(b["dev_loss"], 4),
-        fraction_of_peak=round(median(mine) * FLOPS_PER_TOKEN / best, 4),
+        dev_loss=round(mine[0]["dev_loss"], 4),
+        fraction_of_peak=round(speed * FLOPS_PER_TOKEN / best, 4),
+        fraction_of_peak_processed=round(through * FLOPS_PER_TOKEN / best, 4),
         matrix_peak_gflops=round(best / 1e9, 1),
-        peak_gib=round(median([own for own, _ in memory]), 2),
-        trl_peak_gib=round(median([other for _, other in memory]), 2),
-        threads=a["threads"],
+        peak_gib=round(median([run["peak_gib"] for run in mine]), 2),
+        threads=mine[0]["threads"],
     )
 
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        found = {"ours": ours, "trl": trl, "peak": peak}[sys.argv[1]]()
-        found["peak_gib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)
+        found = {"ours": ours, "trl": trl, "llamafactory": llamafactory, "peak": peak}[sys.argv[1]]()
+        found.setdefault("peak_gib", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20))
         print(json.dumps(found))
     else:
         main()

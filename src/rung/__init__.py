@@ -22,8 +22,10 @@ _WHERE = {
     **dict.fromkeys(("diagnose", "stability"), "rung.cli.diagnosis"),
     **dict.fromkeys(("calibrate_judge", "judge_run"), "rung.cli.judge"),
     "diagnose_recordings": "rung.experiment.diagnosing.recorded_arms",
+    "aftermath": "rung.cli.aftermath",
     "assess": "rung.cli.assess",
     "compare_models": "rung.cli.models",
+    "export": "rung.cli.export",
     **dict.fromkeys(("clean_data", "undo_data"), "rung.cli.data.clean"),
     "check_quality": "rung.cli.data.check",
     "find_copies": "rung.cli.data.duplicates",
@@ -44,6 +46,7 @@ __all__ = [
     "Method",
     "Model",
     "Task",
+    "aftermath",
     "ask",
     "assess",
     "calibrate_judge",
@@ -61,6 +64,7 @@ __all__ = [
     "diagnose_recordings",
     "doctor",
     "draft_data",
+    "export",
     "export_data",
     "export_labels",
     "find_copies",
@@ -86,6 +90,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from rung.cli.aftermath import aftermath
     from rung.cli.assess import assess
     from rung.cli.commands import ask, check, compare, doctor, init, list_parts, plan, report, run, show
     from rung.cli.data.check import check_quality
@@ -99,6 +104,7 @@ if TYPE_CHECKING:
     from rung.cli.data.versions import data_card, data_diff, data_log
     from rung.cli.diagnosis import diagnose, stability
     from rung.cli.judge import calibrate_judge, judge_run
+    from rung.cli.export import export
     from rung.cli.label_desk import (
         export_labels,
         finish_labels,

@@ -19,12 +19,23 @@ from rung.testing import ContractBroken, check_method
 
 DOCUMENTS = (Document("a.md", "A", "The rent is due on the first day."),)
 LLM = ("prompt", "few_shot", "optimise_prompt", "rag")
-TUNED = ("fine_tune", "few_shot+fine_tune", "rag+fine_tune")
-RAG = ("rag", "rag+fine_tune")
+TUNED = (
+    "soft_prompt",
+    "pretrain",
+    "fine_tune",
+    "distill",
+    "few_shot+fine_tune",
+    "preference",
+    "rag+fine_tune",
+    "reinforce",
+)
+RAG = ("rag", "rag+fine_tune", "contrastive", "pretrain")
+HEADS = ("contrastive_labels",)
+TAUGHT = ("distill",)
 
 
 def given(kind: str, folder: Path, **changes: Any) -> FitData:
-    return fit(folder, asked=task(kind), **changes)
+    return fit(folder, asked=task(kind), encoder="minilm", **changes)
 
 
 def asked_model(**capabilities: Any) -> FakeModel:
@@ -39,27 +50,39 @@ def blocked(*groups: tuple[tuple[str, ...], str]) -> dict[str, list[str]]:
 
 CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], dict[str, list[str]]]] = {
     # kind of answer, data, capabilities -> what is blocked, and why
-    "all can run": ("text", {"documents": DOCUMENTS}, {"trainable": True}, {}),
-    "labels": ("label", {}, {"trainable": True}, blocked((RAG, "E2404"))),
-    "json": ("json", {"documents": DOCUMENTS}, {"trainable": True}, blocked((("baseline",), "E2401"))),
-    "an endpoint": ("text", {"documents": DOCUMENTS}, {}, blocked((TUNED, "E2405"))),
+    "all can run": (
+        "text",
+        {"documents": DOCUMENTS},
+        {"trainable": True},
+        blocked((HEADS, "E2430"), (TAUGHT, "E2465")),
+    ),
+    "labels": ("label", {}, {"trainable": True}, blocked((RAG, "E2404"), (TAUGHT, "E2465"))),
+    "json": (
+        "json",
+        {"documents": DOCUMENTS},
+        {"trainable": True},
+        blocked((("baseline",), "E2401"), (HEADS, "E2430"), (TAUGHT, "E2465")),
+    ),
+    "an endpoint": ("text", {"documents": DOCUMENTS}, {}, blocked((TUNED, "E2405"), (HEADS, "E2430"))),
     "no language model": (
         "text",
         {"documents": DOCUMENTS},
         {"language_model": False},
-        blocked((LLM, "E2403"), (TUNED, "E2405")),
+        blocked(((*LLM, "contrastive"), "E2403"), (TUNED, "E2405"), (HEADS, "E2430")),
     ),
     "few examples": (
         "text",
         {"documents": DOCUMENTS, "n": 4},
         {"trainable": True},
-        blocked((("few_shot",), "E2402"), (TUNED, "E2406")),
+        blocked((("few_shot",), "E2402"), (TUNED, "E2406"), (HEADS, "E2430")),
     ),
     "nothing to learn from": (
         "text",
         {"n": 0},
         {"trainable": True},
-        blocked((("baseline", "few_shot"), "E2402"), (("rag",), "E2404"), (TUNED, "E2406")),
+        blocked(
+            (("baseline", "few_shot"), "E2402"), (("rag", "contrastive"), "E2404"), (TUNED, "E2406"), (HEADS, "E2430")
+        ),
     ),
 }
 
@@ -96,7 +119,14 @@ def test_an_estimate_grows_with_the_work(tmp_path: Path) -> None:
 
 def test_the_ladder_goes_from_cheap_to_dear() -> None:
     ranks = {name: create("method", name).rank for name in parts("method")}
-    assert sorted(ranks, key=lambda name: ranks[name]) == ["baseline", *LLM, *TUNED]
+    assert sorted(ranks, key=lambda name: ranks[name]) == [
+        "baseline",
+        "prompt",
+        *HEADS,
+        *(name for name in LLM if name != "prompt"),
+        "contrastive",
+        *TUNED,
+    ]
     assert len(set(ranks.values())) == len(ranks)
 
 

@@ -248,8 +248,11 @@ def _stop_gently(number: int, _: Any) -> None:
 
 def main() -> None:
     """Entry point. A user's mistake prints what is wrong and what to do, never a traceback."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop_gently)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        # nohup has a run go on when its terminal is closed; a system without terminals has no such signal.
+        number = getattr(signal, name, None)
+        if number is not None and (name != "SIGHUP" or signal.getsignal(number) != signal.SIG_IGN):
+            signal.signal(number, _stop_gently)
     try:
         code = app(standalone_mode=False)
         if code == _INTERRUPTED:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -12,10 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from rung.core.errors import Problem
 from rung.reporting.words import Words
 
 if TYPE_CHECKING:
-    from rung.core.errors import Problem
     from rung.core.evaluation import Evaluation
     from rung.core.task import Language
     from rung.methods.watching import Moment
@@ -27,21 +28,34 @@ def show_plan(plan: Plan, language: Language = "en") -> None:
     """The plan as a table on stdout."""
     words = Words(language)
     table = Table(box=None, pad_edge=False)
-    for name in ("rung", "model", "time", "memory", "money", "note"):
-        table.add_column(words(f"screen.{name}"), justify="right" if name in {"time", "memory", "money"} else "left")
+    for name in ("rung", "model", "time", "memory", "disk", "money", "note"):
+        figure = name in {"time", "memory", "disk", "money"}
+        table.add_column(words(f"screen.{name}"), justify="right" if figure else "left")
     for cell in plan.cells:
         if cell.blockers:
             note = words("screen.blocked", reason=cell.hindrance(language))
-            table.add_row(cell.method, cell.model, "-", "-", "-", note)
+            table.add_row(cell.method, cell.model, "-", "-", "-", "-", note)
             continue
         cost = cell.estimate
-        table.add_row(
-            cell.method, cell.model, _time(cost.seconds), f"{cost.memory_gib:.1f} GiB", f"{cost.money:.2f}", ""
-        )
+        memory, disk = f"{cost.memory_gib:.1f} GiB", f"{cost.disk_gib:.1f} GiB" if cost.disk_gib else "-"
+        note = " ".join(warning.code for warning in cell.warnings)
+        table.add_row(cell.method, cell.model, _time(cost.seconds), memory, disk, f"{cost.money:.2f}", note)
     # A reason may hold [brackets], which are no markup.
     Console(markup=False).print(table)
     told = words("screen.about_plan", mode=words(f"screen.{plan.mode}"), sizes=_sizes(plan, words))
-    Console(stderr=True, markup=False).print(told)
+    told_apart = Console(stderr=True, markup=False)
+    told_apart.print(told)
+    for warning in _warnings(plan, words):
+        told_apart.print(warning, soft_wrap=True)
+
+
+def _warnings(plan: Plan, words: Words) -> Iterator[str]:
+    """What a person should know before it starts, with what to do about it."""
+    for cell in plan.cells:
+        for stated in cell.warnings:
+            problem = Problem(stated.code, values=dict(stated.values))
+            text = " ".join(part for part in (problem.message(words.language), problem.hint(words.language)) if part)
+            yield words("screen.warning", text=f"{text} [{problem.code}]")
 
 
 def _sizes(plan: Plan, words: Words) -> str:
@@ -145,6 +159,8 @@ class Screen:
         able = sum(not cell.blockers for cell in plan.cells)
         told = self._words("screen.planned", run=run.path.name, n=able, sizes=_sizes(plan, self._words))
         self._console.print(told, highlight=False, markup=False)
+        for warning in _warnings(plan, self._words):
+            self._console.print(warning, highlight=False, markup=False, soft_wrap=True)
 
     def started(self, cell: Cell) -> Bar:
         return self.bar(cell.method)

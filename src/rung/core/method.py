@@ -22,6 +22,7 @@ class Cost:
     gpu_seconds: float = 0.0
     money: float = 0.0
     memory_gib: float = 0.0
+    disk_gib: float = 0.0
 
 
 class Progress(Protocol):
@@ -72,6 +73,8 @@ class Budget:
     started: float = field(default_factory=time.monotonic)
     charged: Callable[[Model], Model] = field(default=lambda model: model)
     """Puts a model that a method opens for itself on the run's account: what it charges counts towards the limit on money."""
+    processes: int = 1
+    """Processes on this machine that share one training: one for each device."""
 
     @property
     def left(self) -> float:

@@ -72,6 +72,23 @@ class Completion:
 
 
 @dataclass(frozen=True, slots=True)
+class Sizes:
+    """The numbers of a decoder by which memory is planned, read without its weights."""
+
+    parameters: int
+    layers: int
+    hidden: int
+    intermediate: int
+    heads: int
+    kv_heads: int
+    head_width: int
+    vocabulary: int
+    weight_bytes: int = 2
+    """Bytes of one weight, and of one number of an activation, in the precision it is used in."""
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
     trainable: bool = False
     adapters: bool = False
@@ -81,6 +98,8 @@ class Capabilities:
     """False for a linear head, a nearest neighbour or recorded answers: a prompt means nothing to them."""
     context_tokens: int = 0
     """Longest prompt and answer together; 0 when unknown."""
+    sizes: Sizes | None = None
+    """Of a model that can be trained, where its configuration tells."""
 
 
 class WeightsRef(Frozen):
@@ -136,3 +155,5 @@ class TrainingParts:
     """(module) -> Model: answers requests with the module as it now stands, whose linear layers it may replace."""
     device: str = "cpu"
     extra: dict[str, Any] = field(default_factory=dict)
+    """tokenizer; end: the end token's id; encode_text: (str) -> token ids with the end token; sizes: `Sizes` or None;
+    context: longest prompt and answer in tokens."""

@@ -15,11 +15,14 @@ from rung.core.method import Budget, Progress
 from rung.experiment.headroom import look_for_headroom, no_headroom
 from rung.experiment.journal import FileJournal
 from rung.experiment.meter import Stopwatch
-from rung.experiment.plan import fit_data, is_trained, method_named
+from rung.experiment.plan import fit_data, is_trained
 from rung.experiment.session import Session
+from rung.methods.named import method_named
 from rung.store.records import Cell, Outcome, Spend, Stated
 from rung.store.runs import RunFolder
 
+_TRAINING_ENDED = frozenset({"E3020", "E3021", "E3022"})
+"""A training process that died, found no memory, or was killed."""
 _PLAIN_SHARES = 2.0
 """Even shares of the time left that a rung without training may take: it needs fewer, and what it leaves goes to training."""
 _RESERVE = 1.3
@@ -36,7 +39,13 @@ def adapt(session: Session, cell: Cell, coming: Sequence[Cell], progress: Progre
     working.mkdir(parents=True, exist_ok=True)
     journal = FileJournal(working)
     seconds = _share(session, cell, coming)
-    budget = Budget(journal=journal, seconds=seconds, progress=progress, charged=session.bench.charged)
+    budget = Budget(
+        journal=journal,
+        seconds=seconds,
+        progress=progress,
+        charged=session.bench.charged,
+        processes=session.limits.devices or 1,
+    )
     fit = fit_data(session.prepared, run.path, working, cell.method)
     watch = Stopwatch()
     before = [float(journal.notes.get(f"spent_{what}", 0.0)) for what in ("seconds", "cpu")]
@@ -65,7 +74,7 @@ def adapt(session: Session, cell: Cell, coming: Sequence[Cell], progress: Progre
         return _failed(cell, error, spent())
     except BackendError as error:
         # A backend that is gone stops the run, which resumes; a training process that died costs only its own rung.
-        if error.code != "E3020":
+        if error.code not in _TRAINING_ENDED:
             raise
         return _failed(cell, error, spent())
     except RungError:

@@ -20,6 +20,10 @@ class Limits:
     """Money for endpoints, in the currency of task.yaml."""
     max_hours: float | None = None
     """Wall-clock hours."""
+    devices: int | None = None
+    """Processes on this machine that share each training; one when absent."""
+    on: str | None = None
+    """Where rungs are made at the same time: `ray`, or a cluster's `ray://HOST:PORT`."""
 
     def __post_init__(self) -> None:
         given = {"max_cost": self.max_cost, "max_hours": self.max_hours}
@@ -28,6 +32,8 @@ class Limits:
             for name, value in given.items()
             if value is not None and not (math.isfinite(value) and value >= 0 and (value > 0 or name == "max_cost"))
         ]
+        if self.devices is not None and self.devices < 1:
+            wrong.append(Problem("E1311", values={"name": "devices", "value": self.devices}))
         if wrong:
             raise UsageError("E1311", problems=wrong)
 

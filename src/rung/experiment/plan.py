@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,15 @@ from rung.config.load import to_model_ref
 from rung.core.errors import Problem, UsageError
 from rung.core.method import Method
 from rung.core.model import Model
-from rung.core.registry import create, find, parts
+from rung.core.registry import find, parts
 from rung.core.task import FitData
 from rung.experiment.purse import ANSWERS, PaidModel, Purse
 from rung.experiment.setup import Prepared
+from rung.methods.named import hints_of, method_named
+from rung.methods.stages import Staged
 from rung.models.cache import CachedModel
-from rung.store.records import Cell, Plan, Spend
+from rung.store.records import Cell, Plan, Spend, Stated
+from rung.training.room import in_words, memory_there
 
 NO_MODEL = "-"
 
@@ -30,9 +33,9 @@ def open_model(prepared: Prepared, model: ModelConfig) -> Model:
     return opened
 
 
-def method_named(name: str) -> Method:
-    found: Method = create("method", name)
-    return found
+def planned_methods(named: Sequence[str]) -> tuple[str, ...]:
+    """The methods that task.yaml names, or all that do not wait to be named."""
+    return tuple(named) or tuple(name for name in parts("method") if not getattr(method_named(name), "opt_in", False))
 
 
 def needs_model(method: Method) -> bool:
@@ -81,7 +84,7 @@ def open_bench(prepared: Prepared, run: Path | None = None) -> Bench:
 
 def fit_data(prepared: Prepared, run: Path, folder: Path, method: str) -> FitData:
     """What a method may see."""
-    settings: dict[str, Any] = dict(prepared.config.settings.get(method, {}))
+    settings: dict[str, Any] = hints_of(prepared.config.settings, method)
     return FitData(
         task=prepared.task,
         train=prepared.examples["train"],
@@ -92,25 +95,35 @@ def fit_data(prepared: Prepared, run: Path, folder: Path, method: str) -> FitDat
         encoder=prepared.config.encoder,
         seed=prepared.config.data.seed,
         hints=settings,
+        disliked=prepared.disliked.kept,
     )
 
 
 def _check_settings(prepared: Prepared) -> None:
     """Raises UsageError E2407 for a setting that its method does not have; a silent one would mislead."""
-    problems = []
+    problems: list[Problem] = []
     for name, block in prepared.config.settings.items():
-        known: frozenset[str] = getattr(method_named(name), "settings", frozenset())
         where = prepared.config.where("settings", name)
-        values = {"method": name, "known": ", ".join(sorted(known)) or "-"}
-        problems += [Problem("E2407", where, {"name": key, **values}) for key in block if key not in known]
+        problems += _unknown(name, block, where)
     if problems:
         raise UsageError(problems[0].code, problems=problems)
+
+
+def _unknown(name: str, block: Mapping[str, Any], where: str) -> list[Problem]:
+    method = method_named(name)
+    known: frozenset[str] = getattr(method, "settings", frozenset())
+    values = {"method": name, "known": ", ".join(sorted(known)) or "-"}
+    found = [Problem("E2407", where, {"name": key, **values}) for key in block if key not in known]
+    if isinstance(method, Staged):
+        for stage in known & block.keys():
+            found += _unknown(stage, block[stage] if isinstance(block[stage], Mapping) else {}, where)
+    return found
 
 
 def make_plan(prepared: Prepared, bench: Bench, run: Path, *, estimate: bool = True) -> Plan:
     """Cells in ladder order, cheapest rung first."""
     config = prepared.config
-    names = config.methods or tuple(parts("method"))
+    names = planned_methods(config.methods)
     cells: list[Cell] = []
     _check_settings(prepared)
     for name in names:
@@ -122,7 +135,17 @@ def make_plan(prepared: Prepared, bench: Bench, run: Path, *, estimate: bool = T
             blockers = tuple(method.blockers(fit, model))
             cost = method.estimate(fit, model) if estimate and not blockers else None
             spend = Spend(**asdict(cost)) if cost else Spend()
-            cells.append(Cell(method=name, model=place, rank=method.rank, blockers=blockers, estimate=spend))
+            warnings = _warnings(name, spend, model) if is_trained(method) else ()
+            cells.append(
+                Cell(
+                    method=name,
+                    model=place,
+                    rank=method.rank,
+                    blockers=blockers,
+                    estimate=spend,
+                    warnings=warnings,
+                )
+            )
     cells.sort(key=lambda cell: cell.rank)
     minutes = config.budget.minutes
     seconds = None if minutes is None else 60.0 * minutes
@@ -132,6 +155,16 @@ def make_plan(prepared: Prepared, bench: Bench, run: Path, *, estimate: bool = T
         splits={name: len(part) for name, part in prepared.examples.items()},
         budget_seconds=seconds,
     )
+
+
+def _warnings(name: str, spend: Spend, model: Model) -> tuple[Stated, ...]:
+    """That a training would need more memory than there is."""
+    device = model.capabilities.sizes.device if model.capabilities.sizes else "cpu"
+    there, needed = memory_there(device), int(spend.memory_gib * (1 << 30))
+    if needed <= there:
+        return ()
+    values = {"rung": name, "needed": in_words(needed), "there": in_words(there)}
+    return (Stated(code="E3023", values=values),)
 
 
 def _within(seconds: float, cells: list[Cell]) -> list[Cell]:

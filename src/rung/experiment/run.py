@@ -17,11 +17,13 @@ from rung.core.method import Progress
 from rung.core.registry import create
 from rung.core.task import Example, Split, SplitName
 from rung.experiment.adapt import adapt, put_in_place
+from rung.experiment.aftermath.measure import measure_winner
 from rung.experiment.costs import prices_of
 from rung.experiment.decide import Contender, decide, price
 from rung.experiment.decide import Protocol as DecisionProtocol
 from rung.experiment.diagnosing.stability import Measured, light_stability
 from rung.experiment.evaluate import Question, evaluate
+from rung.experiment.fan_out import fan_out, workers_on
 from rung.experiment.headroom import best_on_dev
 from rung.experiment.limits import UNCHANGED, Limits
 from rung.experiment.machine import machine, shown, versions
@@ -29,6 +31,8 @@ from rung.experiment.meter import PeakMemory, Stopwatch
 from rung.experiment.plan import make_plan, open_bench
 from rung.experiment.session import Session, Unwatched, Watcher
 from rung.experiment.setup import Prepared, prepare
+from rung.experiment.tracking.targets import targets_of
+from rung.experiment.tracking.tracker import tracked
 from rung.methods.slots import encoder_named, seeded_sample
 from rung.store.records import Cell, Decision, Outcome, Plan
 from rung.store.runs import RunFolder
@@ -66,7 +70,12 @@ def run_task(
     watcher = watcher or Unwatched()
     prepared = limits.applied(prepare(task_file, watcher.reading()))
     run = run_folder(prepared, runs, run_id)
-    with folder_lock(run.path), PeakMemory().watching() as memory:
+    targets = targets_of(prepared.config, run.path)
+    with (
+        folder_lock(run.path),
+        PeakMemory().watching() as memory,
+        tracked(watcher, run.path, targets) as watcher,
+    ):
         _check_same(run, prepared)
         session = _start(task_file, prepared, run, memory, watcher, compare_all, limits)
         try:
@@ -99,7 +108,8 @@ def _start(
     before = 0.0 if first else float(run.read_run().get("wall_seconds", 0.0))
     session = Session(task_file, prepared, run, bench, metrics, watcher, memory, mode, limits, spent_before=before)
     if first:
-        run.write_examples(prepared.examples)
+        parts = prepared.examples
+        run.write_examples({**parts, "train": (*parts["train"], *prepared.disliked.kept)})
         if prepared.rejects:
             from rung.data.rejects import write_rejects
 
@@ -143,6 +153,10 @@ def _climb_or_compare(session: Session) -> None:
     run, plan = session.run, session.run.read_plan()
     assert plan is not None
     contenders: list[Contender] = []
+    if session.limits.on and session.mode == "compare":
+        session.bench.release()
+        with workers_on(session.limits.on) as workers:
+            fan_out(session, plan, workers)
     for number, cell in enumerate(plan.cells):
         # The time that finished rungs took must outlive a kill, or the next attempt would have it again.
         _keep_record(session)
@@ -174,6 +188,16 @@ def _climb_or_compare(session: Session) -> None:
     session.bench.release()
     session.run.write_costs(price(contenders, prices_of(session.prepared.config.cost)))
     session.run.write_decision(_decide(session, contenders, plan))
+    _aftermath(session)
+
+
+def _aftermath(session: Session) -> None:
+    """What tuning did to the winner besides the task, in short; the verdict is on disk by then, and does not wait for it."""
+    decision = session.run.read_decision()
+    winner = decision.winner if decision else None
+    made = next((outcome for outcome in session.run.outcomes() if winner and outcome.candidate == winner), None)
+    if made is not None and session.prepared.config.budget.aftermath:
+        measure_winner(session.run, left=session.left, progress=lambda: session.watcher.started(made.cell))
 
 
 def _settled(session: Session, outcome: Outcome) -> bool:

@@ -50,8 +50,16 @@ def _sentence_start(name: str) -> str:
 
 
 def method_name(method: str) -> Text:
-    """What a method is called in a sentence."""
-    names = _words()["methods"].get(method, {})
+    """What a method is called in a sentence; a variant and stages after what they are made of."""
+    known = _words()["methods"]
+    if method not in known and "+" in method:
+        stages = [method_name(part) for part in method.split("+")]
+        return Text(en=", then ".join(stage.en for stage in stages), zh="，再".join(stage.zh for stage in stages))
+    base, _, variant = method.rpartition("-")
+    if method not in known and base:
+        name = method_name(base)
+        return Text(en=f"{name.en} ({variant})", zh=f"{name.zh}（{variant}）")
+    names = known.get(method, {})
     return Text(en=names.get("en", method), zh=names.get("zh", method))
 
 

@@ -49,7 +49,7 @@ def _candidate(fit: FitData, ref: ModelRef, output: OutputSlot, **slots: object)
 
 
 def _label_settings(fit: FitData, budget: Budget) -> list[Setting]:
-    texts = [example.text for example in fit.train]
+    texts = [example.asked for example in fit.train]
     labels = [example.references[0] for example in fit.train]
     output = OutputSlot(choices=fit.task.output.labels, constrain=True)
     settings = []

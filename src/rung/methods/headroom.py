@@ -145,10 +145,10 @@ class GoldPassages:
             known = [documents[name] for name in example.documents if name in documents]
             items = chunk_documents(known, _GOLD_WORDS, _GOLD_WORDS // 6)
             if items and example.references:
-                self._found[example.text] = _likeliest(items, example)
+                self._found[example.asked] = _likeliest(items, example)
 
     def of(self, example: Example) -> list[Item]:
-        return self._found.get(example.text, [])
+        return self._found.get(example.asked, [])
 
     def search(
         self, queries: Sequence[str], k: int, *, mode: str = "rrf", exclude: Sequence[frozenset[str]] | None = None
@@ -159,5 +159,5 @@ class GoldPassages:
 def _likeliest(items: Sequence[Item], example: Example) -> list[Item]:
     """The passages that hold a reference word for word, or else those that share most with question and answer."""
     held = [item for item in items if any(right.casefold() in item.text.casefold() for right in example.references)]
-    wanted = set(search_tokens(" ".join([example.text, *example.references])))
+    wanted = set(search_tokens(" ".join([example.asked, *example.references])))
     return sorted(held or items, key=lambda item: -len(wanted & set(search_tokens(item.text))))[:2]

@@ -14,13 +14,14 @@ from rung.core.hashing import seed_from
 from rung.core.method import Budget, Cost
 from rung.core.model import Model
 from rung.core.task import FitData
-from rung.methods.headroom import SHARE, Headroom, affordable, too_dear
+from rung.methods.headroom import Headroom, affordable, too_dear
 from rung.methods.slots import seeded_sample
 from rung.methods.tuning import open_for
 from rung.stats.intervals import Bounds, Floats
 from rung.training.rows import render_rows
-from rung.training.runner import Job, train
-from rung.training.sft import SftSettings
+from rung.training.runner import train
+from rung.training.settings import TrainSettings
+from rung.training.work import Job
 
 PARTS = (0.125, 0.25, 0.5)
 """Shares of train."""
@@ -75,20 +76,20 @@ def curve_headroom(
     budget: Budget,
     rung: Cost,
     candidate: Candidate,
-    settings: SftSettings,
+    settings: TrainSettings,
     best: float | None,
 ) -> Headroom | None:
     """Whether full training can be expected to reach the best rung so far; None where the question is not worth its price.
 
     Each part gets one short run of its own with its own learning-rate schedule, cut so that all of them take a share of the rung's
     expected time. None seen: the band's upper end after the full training lies below `best` by the margin or more. A run that its
-    time stopped says nothing.
+    time stopped is a point at the rows that it has seen, since its learning rate fell with the clock; after a few steps it says nothing.
     """
     if best is None or min(rung.seconds, budget.left) <= LONG_SECONDS:
         return None
     batches = len(fit.train) / settings.batch_size
     # One pass over every part takes sum(PARTS) passes over train.
-    cut = min(1.0, SHARE * settings.epochs / sum(PARTS))
+    cut = min(1.0, affordable(budget, rung) / rung.seconds * settings.epochs / sum(PARTS))
     steps = [int(part * batches * cut) for part in PARTS]
     if min(steps) < _FEWEST_STEPS:
         return too_dear()
@@ -108,11 +109,13 @@ def curve_headroom(
         budget.progress.update(len(points), len(PARTS), f"learning curve, {100 * part:g} % of train")
         folder = fit.folder / f"curve-{len(points)}"
         trained = train(folder, Job(model.ref, candidate, fit.task, shorter), rows, asked).result
-        if not trained.converged:
+        if trained.step < _FEWEST_STEPS:
             _tidy(fit)
             return Headroom("unknown", "E4517", {"part": f"{100 * part:g}"})
         points.append(Point(trained.step * settings.batch_size, trained.best))
     _tidy(fit)
+    if points[0].seen == points[-1].seen:
+        return Headroom("unknown", "E4517", {"part": f"{100 * PARTS[-1]:g}"})
     band = extrapolate(points, max(points[-1].seen, int(len(fit.train) * settings.epochs)), len(dev))
     values = {
         "scores": ", ".join(f"{point.score:.2f}" for point in points),

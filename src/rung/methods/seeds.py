@@ -18,7 +18,7 @@ from rung.training.progress import TrainingResult
 from rung.training.settings import TrainSettings
 
 MOST_SEEDS = 20
-FAILURES = frozenset({"E2802", "E3020", "E3021"})
+FAILURES = frozenset({"E2802", "E3020", "E3021", "E3022"})
 """A loss that is no number, a training process that died, too little memory: these settings failed, others may not."""
 _POINTS = 150
 

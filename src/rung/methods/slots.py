@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from rung.core.answer import Item, create_encoder
+from rung.core.answer import CANDIDATE, Item, create_encoder
 from rung.core.candidate import Candidate, OutputSlot, PromptSlot, Recipe, RetrieverSlot, ShotsSlot, StepRef
 from rung.core.model import Encoder, Model
 from rung.core.registry import find
@@ -83,7 +83,7 @@ def new_candidate(fit: FitData, model: Model, method: str, prompt: PromptSlot, *
 def nearest_shots(fit: FitData, k: int) -> ShotsSlot:
     """The k solved examples nearest to each question; the pool is train, and never dev."""
     items = [
-        Item(example.id, example.text, {"inputs": dict(example.inputs), "answer": example.references[0]})
+        Item(example.id, example.asked, {"inputs": dict(example.inputs), "answer": example.references[0]})
         for example in fit.train
         if example.references
     ]
@@ -120,7 +120,9 @@ def passages_slot(fit: FitData, recipe: Recipe) -> RetrieverSlot:
 def _built(fit: FitData, items: Sequence[Item], kind: str, *, encoder: str, retriever: str = "index") -> str:
     """`<hash>@<version>` of an index that the retriever of that registry name has built, as it is opened by that name."""
     build = find("retriever", retriever).build
-    made: str = build(items, encoder=encoder_named(encoder), indexes=fit.run / "indexes", kind=kind)
+    # Not from the cache of names: an encoder in the candidate's own folder is another one in every folder.
+    used = create_encoder(encoder, fit.folder) if CANDIDATE in encoder else encoder_named(encoder)
+    made: str = build(items, encoder=used, indexes=fit.run / "indexes", kind=kind)
     return made
 
 

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rung.models.soft_prompt import worn
+
 if TYPE_CHECKING:
     import torch
 
@@ -98,20 +100,21 @@ def shared_prefix(prompts: Sequence[Sequence[int]]) -> int:
 def score_choices(module: Any, prompts: Sequence[Sequence[int]], tree: LabelTree) -> NDArray[np.float64]:
     """float [prompts, labels]: summed log-probability of each label with its end token, in nats.
 
-    `module` is a transformers causal language model with `.model` (the decoder) and `.lm_head`.
+    `module` is a transformers causal language model with `.model` (the decoder) and `.lm_head`; the prompts begin with the ids of the
+    soft prompt that it wears.
     """
     import torch
 
     device = next(module.parameters()).device
     with torch.inference_mode():
+        soft = worn(module)
         shared = shared_prefix(prompts) if len(prompts) > 1 else 0
-        cache = None
-        if shared >= _MIN_SHARED:
-            head = torch.tensor([list(prompts[0][:shared])], device=device)
-            cache = module.model(input_ids=head, use_cache=True).past_key_values
+        if shared - soft.cached >= _MIN_SHARED:
+            head = torch.tensor([list(prompts[0][soft.cached : shared])], device=device)
+            cache = module.model(input_ids=head, past_key_values=soft.cache(1), use_cache=True).past_key_values
             cache.batch_repeat_interleave(len(prompts))
         else:
-            shared = 0
+            shared, cache = soft.cached, soft.cache(len(prompts))
         tails = [prompt[shared:] for prompt in prompts]
         lengths = torch.tensor([len(tail) for tail in tails], device=device)
         ids, positions, mask = _lay_out(tails, tree, shared, device)

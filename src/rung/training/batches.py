@@ -38,17 +38,5 @@ def epoch_batches(lengths: Sequence[int], size: int, *, seed: int, epoch: int) -
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
-def micro_batches(batch: Sequence[int], lengths: Sequence[int], tokens: int) -> list[list[int]]:
-    """Split a batch so that rows x padded length stays within `tokens`; a single row always fits."""
-    parts: list[list[int]] = []
-    part: list[int] = []
-    for i in sorted(batch, key=lambda i: lengths[i]):
-        if part and (len(part) + 1) * padded(lengths[i]) > tokens:
-            parts.append(part)
-            part = []
-        part.append(i)
-    return [*parts, part] if part else parts
-
-
 def padded(length: int) -> int:
     return -(-length // LENGTH_STEP) * LENGTH_STEP

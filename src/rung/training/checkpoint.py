@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,8 +70,8 @@ def _complete(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("step-*") if _sound(path))
 
 
-def load_checkpoint(folder: Path) -> Checkpoint | None:
-    """The newest sound checkpoint; torn or damaged ones are moved to `quarantine/`, never used."""
+def load_checkpoint(folder: Path, *, damaged: Callable[[str], None] = lambda name: None) -> Checkpoint | None:
+    """The newest sound checkpoint; torn or damaged ones are moved to `quarantine/`, never used, and `damaged` is told their names."""
     from safetensors.torch import load_file
 
     for path in sorted(folder.glob("step-*"), reverse=True):
@@ -79,4 +80,5 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
             return Checkpoint(state, load_file(path / "tensors.safetensors"))
         (folder / "quarantine").mkdir(exist_ok=True)
         path.rename(folder / "quarantine" / f"{path.name}-{uuid.uuid4().hex[:6]}")
+        damaged(path.name)
     return None

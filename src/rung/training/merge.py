@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from rung.training.attach import base_of
+
 
 @contextmanager
 def merged(module: Any) -> Iterator[Any]:
@@ -18,7 +20,7 @@ def merged(module: Any) -> Iterator[Any]:
     import torch
     from peft.tuners.lora import LoraLayer
 
-    base, was_training = module.get_base_model(), module.training
+    base, was_training = base_of(module), module.training
     places = [
         (*_place(base, name), layer)
         for name, layer in base.named_modules()
@@ -52,7 +54,8 @@ def _plain(layer: Any) -> Any:
     plain = torch.nn.Linear(old.in_features, old.out_features, bias=old.bias is not None, device="meta")
     weight = old.weight.data
     for adapter in layer.active_adapters:
-        weight = weight + layer.get_delta_weight(adapter)
+        variant = layer.lora_variant.get(adapter)
+        weight = variant.merge_safe(layer, adapter, weight) if variant else weight + layer.get_delta_weight(adapter)
     plain.weight = torch.nn.Parameter(weight, requires_grad=False)
     plain.bias = old.bias
     return plain.eval()

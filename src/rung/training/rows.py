@@ -25,6 +25,10 @@ class TrainingRow:
     id: str
     request: Request
     target: str
+    rejected: tuple[str, ...] = ()
+    """Answers that are worse than the target: preference pairs."""
+    liked: bool | None = None
+    """A thumb up or down for the target, where no pair is known."""
 
 
 def held_out(examples: Sequence[Example]) -> list[frozenset[str]]:
@@ -37,7 +41,7 @@ def held_out(examples: Sequence[Example]) -> list[frozenset[str]]:
 
 
 def _families(example: Example) -> list[str]:
-    found = [f"id:{example.id}", f"text:{normalise_key(example.text)}"]
+    found = [f"id:{example.id}", f"text:{normalise_key(example.asked)}"]
     return [*found, f"group:{example.group}"] if example.group else found
 
 
@@ -45,7 +49,7 @@ def render_rows(opened: Opened, examples: Sequence[Example]) -> list[TrainingRow
     """Rows of training examples, leave-one-out and leave-group-out."""
     requests = prepare(opened, examples, exclude=held_out(examples))
     return [
-        TrainingRow(example.id, request, example.references[0])
+        TrainingRow(example.id, request, example.references[0], example.rejected, example.liked)
         for example, request in zip(examples, requests, strict=True)
         if example.references
     ]
@@ -57,7 +61,12 @@ def write_rows(path: Path, rows: Sequence[TrainingRow]) -> None:
         for row in rows:
             request = asdict(row.request)
             del request["passages"], request["shots"]
-            file.write(json.dumps({"id": row.id, "request": request, "target": row.target}, ensure_ascii=False) + "\n")
+            record: dict[str, Any] = {"id": row.id, "request": request, "target": row.target}
+            if row.rejected:
+                record["rejected"] = row.rejected
+            if row.liked is not None:
+                record["liked"] = row.liked
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
 def read_rows(path: Path) -> list[TrainingRow]:
@@ -68,4 +77,10 @@ def _row(record: dict[str, Any]) -> TrainingRow:
     request = dict(record["request"])
     request["messages"] = tuple(Message(**message) for message in request["messages"])
     request["choices"] = tuple(request["choices"])
-    return TrainingRow(record["id"], Request(**request), record["target"])
+    return TrainingRow(
+        record["id"],
+        Request(**request),
+        record["target"],
+        tuple(record.get("rejected", ())),
+        record.get("liked"),
+    )

@@ -18,23 +18,24 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rung.core.answer import Opened, finish
-from rung.core.candidate import Candidate
 from rung.core.durable import write_whole
 from rung.core.errors import BackendError, InterruptedRun, RungError
 from rung.core.hashing import hash_file
-from rung.core.model import ModelRef
-from rung.core.registry import create, find
-from rung.core.task import Example, Task
-from rung.training.batches import TokenRow
+from rung.core.lock import folder_lock
+from rung.core.registry import find
+from rung.training.attach import save_trained, weights_file
 from rung.training.checkpoint import publish
+from rung.training.dev_score import DevScorer
+from rung.training.processes import joined_by, rank
+from rung.training.killed import leave_word, out_of_memory_kills
+from rung.training.progress import Progress, TrainingResult
 from rung.training.rows import TrainingRow, read_rows, write_rows
-from rung.training.sft import LoraTrainer, Progress, SftResult, SftSettings, attach_lora
+from rung.training.work import Job, Work, trainer
 
 EXIT_INTERRUPTED = 5
 _STOP_GRACE = 60.0
@@ -42,44 +43,17 @@ _STOP_GRACE = 60.0
 
 
 @dataclass(frozen=True)
-class Job:
-    """What a child is told."""
-
-    model: ModelRef
-    candidate: Candidate
-    task: Task
-    settings: SftSettings
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "model": self.model.model_dump(mode="json"),
-            "candidate": self.candidate.model_dump(mode="json"),
-            "task": self.task.model_dump(mode="json"),
-            "settings": asdict(self.settings),
-        }
-
-    @classmethod
-    def from_json(cls, record: dict[str, Any]) -> Job:
-        return cls(
-            ModelRef.model_validate(record["model"]),
-            Candidate.model_validate(record["candidate"]),
-            Task.model_validate(record["task"]),
-            SftSettings(**record["settings"]),
-        )
-
-
-@dataclass(frozen=True)
 class Trained:
     adapter: Path
     sha256: str
-    result: SftResult
+    result: TrainingResult
 
 
 def train(
     folder: Path,
     job: Job,
-    rows: list[TrainingRow],
-    dev: list[TrainingRow],
+    rows: Sequence[TrainingRow],
+    dev: Sequence[TrainingRow],
     *,
     report: Callable[[dict[str, Any]], None] = lambda line: None,
 ) -> Trained:
@@ -89,15 +63,31 @@ def train(
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "result.json").is_file():
-        write_rows(folder / "rows.jsonl", rows)
-        write_rows(folder / "dev.jsonl", dev)
-        write_whole(folder / "job.json", json.dumps(job.to_json()).encode())
-        _launch(folder, report)
-    result = SftResult(**json.loads((folder / "result.json").read_text("utf-8")))
-    return Trained(folder / "adapter", hash_file(folder / "adapter" / "adapter_model.safetensors"), result)
+        # Held again by the child for as long as it works: what it reads must not change below it.
+        with folder_lock(folder):
+            write_rows(folder / "rows.jsonl", rows)
+            write_rows(folder / "dev.jsonl", dev)
+            write_whole(folder / "job.json", json.dumps(job.to_json()).encode())
+    result = run_child(folder, report)
+    return Trained(folder / "adapter", hash_file(folder / "adapter" / weights_file(job.settings)), result)
 
 
-def _launch(folder: Path, report: Callable[[dict[str, Any]], None]) -> None:
+def run_child(folder: Path, report: Callable[[dict[str, Any]], None]) -> TrainingResult:
+    """Bring the job that is described in a folder to its end, unless it has come there already. Raises as `train` does.
+
+    A child that something else has killed is started once more; where that was for want of memory, it takes less.
+    """
+    if not (folder / "result.json").is_file():
+        before = out_of_memory_kills()
+        if _launch(folder, report) == -signal.SIGKILL:
+            leave_word(folder, memory=before is None or out_of_memory_kills() != before)
+            if _launch(folder, report) == -signal.SIGKILL:
+                raise BackendError("E3022", log=folder / "child.log")
+    return TrainingResult(**json.loads((folder / "result.json").read_text("utf-8")))
+
+
+def _launch(folder: Path, report: Callable[[dict[str, Any]], None]) -> int:
+    """Returns the child's exit code: 0, or that of a signal which nobody can catch. Raises for every other end."""
     environment = {**os.environ, "TOKENIZERS_PARALLELISM": "false"}
     log = (folder / "child.log").open("ab")
     child = subprocess.Popen(
@@ -123,13 +113,14 @@ def _launch(folder: Path, report: Callable[[dict[str, Any]], None]) -> None:
     finally:
         log.close()
         child.stdout.close()
+    if code and "error" in last:
+        raise RungError.__subclasses__()[last["class"]](last["error"], **last["values"])
     if code == EXIT_INTERRUPTED:
         raise InterruptedRun("E4001", run=folder)
-    if "error" in last:
-        raise RungError.__subclasses__()[last["class"]](last["error"], **last["values"])
-    if code != 0:
+    if code not in (0, -signal.SIGKILL):
         tail = (folder / "child.log").read_text("utf-8", "replace").strip().split("\n")[-1]
         raise BackendError("E3020", exit=code, reason=tail[:300] or f"signal {-code}", log=folder / "child.log")
+    return code
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:
@@ -142,91 +133,112 @@ def _stop(child: subprocess.Popen[bytes]) -> None:
         child.wait()
 
 
-def _watch_parent(stop: threading.Event) -> None:
+def _watch_parent(asked: threading.Event) -> None:
     """End with the parent: a child whose parent was killed would train for nobody."""
     parent = os.getppid()
-    while not stop.wait(1.0):
+    while not asked.wait(1.0):
         if os.getppid() != parent:
-            os.kill(os.getpid(), signal.SIGTERM)
-            return
+            asked.set()
+
+
+def _heed(asked: threading.Event) -> None:
+    """Asked to stop once, finish the step and write a checkpoint; asked twice, stop at once: what is on disk is whole either way."""
+
+    def stop(*_: object) -> None:
+        if asked.is_set():
+            os._exit(EXIT_INTERRUPTED)
+        asked.set()
+
+    for name in ("SIGTERM", "SIGINT", "SIGHUP"):
+        number = getattr(signal, name, None)
+        # Under nohup, a closed terminal is to be ignored.
+        if number is not None and (name != "SIGHUP" or signal.getsignal(number) != signal.SIG_IGN):
+            signal.signal(number, stop)
 
 
 def run_job(folder: Path) -> int:
-    """The child's work. Returns its exit code."""
+    """The child's work. Returns its exit code. Raises InterruptedRun E4002 where another process trains in this folder."""
+    if rank() != 0:
+        return _run_job(folder)
+    with folder_lock(folder):
+        return _run_job(folder)
+
+
+def _run_job(folder: Path) -> int:
     asked = threading.Event()
-    done = threading.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: asked.set())
-    threading.Thread(target=_watch_parent, args=(done,), daemon=True).start()
-    job = Job.from_json(json.loads((folder / "job.json").read_text("utf-8")))
-    model = find("model", job.model.kind).open(job.model)
-    parts = model.training_parts()
-    module = attach_lora(parts, job.settings)
-    dev = read_rows(folder / "dev.jsonl")
-
-    def encoded(found: list[TrainingRow]) -> list[TokenRow]:
-        return [TokenRow(*parts.encode(row.request, row.target)) for row in found]
-
-    trainer = LoraTrainer(
-        module,
-        encoded(read_rows(folder / "rows.jsonl")),
-        job.settings,
-        score_dev=DevScorer(job, parts.evaluator, dev),
-        dev_rows=encoded(dev),
-        device=parts.device,
-    )
+    first = rank() == 0
+    _heed(asked)
+    threading.Thread(target=_watch_parent, args=(asked,), daemon=True).start()
 
     def tell(progress: Progress, planned: int) -> None:
         _say(
             {"step": progress.step, "planned": planned, "seconds": progress.seconds, "tokens": progress.tokens}
+            | {"memory_gib": _memory_gib()}
             | progress.curve[-1]
         )
 
-    result = trainer.run(folder / "checkpoints", report=tell, stopping=asked.is_set)
+    if json.loads((folder / "job.json").read_text("utf-8"))["kind"] == "contrastive":
+        from rung.training.encoder_job import train_encoder
+
+        result = train_encoder(folder, tell, asked.is_set)
+    else:
+        with joined_by(folder, Job.read(folder).processes):
+            result = _train_model(folder, tell, asked.is_set)
     if result.stopped == "interrupted":
         return EXIT_INTERRUPTED
-    working = folder / ".adapter"
-    shutil.rmtree(working, ignore_errors=True)
-    module.save_pretrained(working, safe_serialization=True)
-    (working / "README.md").unlink(missing_ok=True)
-    publish(working, folder / "adapter")
+    if not first:
+        return 0
+    result.facts["peak_memory_gib"] = _peak_memory_gib()
     write_whole(folder / "result.json", json.dumps(asdict(result)).encode())
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-    done.set()
     return 0
 
 
-class DevScorer:
-    """The task's own metric on the dev rows, with the adapter merged as it will be served."""
-
-    def __init__(self, job: Job, evaluator: Any, rows: list[TrainingRow]) -> None:
-        self._job, self._evaluator, self._rows = job, evaluator, rows
-        self._metric = create("metric", job.task.metric, task=job.task)
-        self._steps = tuple(_bind(find("step", step.name), step.arguments) for step in job.candidate.output.steps)
-
-    def __call__(self, module: Any) -> float:
-        from rung.stats.failing import worth
-        from rung.training.merge import merged
-
-        examples = [Example(row.id, {"": row.request.query}, (row.target,)) for row in self._rows]
-        with merged(module) as plain:
-            model = self._evaluator(plain)
-            completions = model.generate([row.request for row in self._rows])
-        opened = Opened(self._job.candidate, model, steps=self._steps)
-        answers = [
-            finish(opened, example, row.request, completion)
-            for example, row, completion in zip(examples, self._rows, completions, strict=True)
-        ]
-        # A checkpoint must not look better for failing more.
-        return worth(self._metric, examples, self._metric.score(examples, answers), self._job.task.output.labels)
+def _train_model(
+    folder: Path, tell: Callable[[Progress, int], None], stopping: Callable[[], bool]
+) -> TrainingResult:
+    """Train what a job names on a language model, and publish it as `adapter/` unless it was interrupted."""
+    job = Job.read(folder)
+    parts = find("model", job.model.kind).open(job.model).training_parts()
+    dev = read_rows(folder / "dev.jsonl")
+    rows = read_rows(folder / "rows.jsonl")
+    score_dev = DevScorer(job, parts.evaluator, dev)
+    work = Work(folder, job, parts, rows, dev, score_dev, tell, stopping)
+    found = trainer(job.kind)(work)
+    found.result.notes.extend(score_dev.notes())
+    if found.result.stopped != "interrupted" and rank() == 0:
+        working = folder / ".adapter"
+        shutil.rmtree(working, ignore_errors=True)
+        save_trained(found.module, parts, job.settings, working, found.state)
+        publish(working, folder / "adapter")
+    return found.result
 
 
-def _bind(function: Any, arguments: dict[str, Any]) -> Callable[[str], Any]:
-    return lambda text: function(text, **arguments)
+def _memory_gib() -> float:
+    """Memory of this process now; of the GPU, where it trains on one."""
+    import psutil
+    import torch
+
+    used = torch.cuda.memory_allocated() if torch.cuda.is_initialized() else psutil.Process().memory_info().rss
+    return round(used / (1 << 30), 3)
+
+
+def _peak_memory_gib() -> float:
+    """The most that this process has taken so far; of the GPU, where it trained on one."""
+    import resource
+
+    import torch
+
+    if torch.cuda.is_initialized():
+        return round(torch.cuda.max_memory_reserved() / (1 << 30), 3)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / (1 << 30), 3)
 
 
 def _say(line: dict[str, Any]) -> None:
-    print(json.dumps(line), flush=True)
+    """To the parent; the first of several processes speaks for all."""
+    if rank() == 0:
+        print(json.dumps(line), flush=True)
 
 
 def main() -> int:

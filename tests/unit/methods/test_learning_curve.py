@@ -15,8 +15,9 @@ from rung.core.method import Budget, Cost
 from rung.methods.learning_curve import LONG_SECONDS, PARTS, Point, curve_headroom, extrapolate
 from rung.methods.slots import new_candidate, prompt_slot
 from rung.models.fake import FakeModel
+from rung.training.progress import TrainingResult
 from rung.training.runner import Job, Trained
-from rung.training.sft import SftResult, SftSettings
+from rung.training.settings import TrainSettings
 
 LONG = Cost(seconds=4 * LONG_SECONDS)
 
@@ -59,6 +60,8 @@ class Trainer:
 
     scores: list[float]
     stopped: str = "epochs"
+    after: list[int] | None = None
+    """Steps that each run gets done before its time stops it."""
 
     def __post_init__(self) -> None:
         self.jobs: list[tuple[Job, int]] = []
@@ -66,9 +69,9 @@ class Trainer:
     def __call__(self, folder: Path, job: Job, rows: list[Any], dev: list[Any]) -> Trained:
         self.jobs.append((job, len(rows)))
         folder.mkdir(parents=True)
-        steps = job.settings.max_steps or 0
+        steps = self.after[len(self.jobs) - 1] if self.after else job.settings.max_steps or 0
         score = self.scores[len(self.jobs) - 1]
-        result = SftResult(self.stopped != "budget", self.stopped, steps, steps, steps, score, 1.0, 1.0, [])
+        result = TrainingResult(self.stopped != "budget", self.stopped, steps, steps, steps, score, 1.0, 1.0, [])
         return Trained(folder, "", result)
 
 
@@ -78,7 +81,7 @@ def probe(
     monkeypatch.setattr("rung.methods.learning_curve.train", trainer)
     data, model = fit(folder, n=800), FakeModel(default="pos")
     plain = new_candidate(data, model, "fine_tune", prompt_slot(data.task))
-    return curve_headroom(data, model, Budget(Notebook()), rung, plain, SftSettings(), best)
+    return curve_headroom(data, model, Budget(Notebook()), rung, plain, TrainSettings(), best)
 
 
 def test_a_flat_curve_far_below_the_best_rung_has_no_headroom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,8 +106,16 @@ def test_a_rising_or_near_curve_has_headroom(
     assert (seen.status, seen.code) == ("headroom", "E4519")
 
 
-def test_a_run_that_its_time_stopped_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    trainer = Trainer([0.0, 0.0, 0.0], stopped="budget")
+def test_a_run_that_its_time_stopped_is_a_point_at_what_it_has_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = Trainer([0.1, 0.1, 0.1], stopped="budget", after=[5, 9, 20])
+    seen = probe(tmp_path, monkeypatch, trainer, 0.95)
+    assert (seen.status, seen.code) == ("none", "E4518")
+
+
+def test_a_run_stopped_after_a_few_steps_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = Trainer([0.0, 0.0, 0.0], stopped="budget", after=[2])
     seen = probe(tmp_path, monkeypatch, trainer, 0.95)
     assert (seen.status, seen.code) == ("unknown", "E4517")
     assert len(trainer.jobs) == 1

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rung.training.batches import SORT_SPAN, TokenRow, epoch_batches, micro_batches, padded
+from rung.training.batches import SORT_SPAN, TokenRow, epoch_batches, padded
+from rung.training.objective import split
 
 LENGTHS = np.random.default_rng(0).integers(1, 400, 531).tolist()
 
@@ -41,19 +42,31 @@ def test_rows_of_a_batch_are_of_like_length_and_batches_are_not_in_order_of_leng
     assert {i // span for batch in batches[:SORT_SPAN] for i in batch} == set(range(len(LENGTHS) // span + 1))
 
 
-@given(lengths=st.lists(st.integers(1, 900), min_size=1, max_size=60), tokens=st.integers(1, 5000))
-def test_micro_batches_hold_every_row_once_and_keep_the_limit(lengths: list[int], tokens: int) -> None:
-    batch = list(range(len(lengths)))[::-1]
-    parts = micro_batches(batch, lengths, tokens)
+class Padded:
+    """What `split` asks of a Forward."""
+
+    def tokens(self, rows: list[TokenRow]) -> int:
+        return len(rows) * max(row.length for row in rows)
+
+
+def rows_of(lengths: list[int]) -> list[TokenRow]:
+    return [TokenRow([1] * (length - 1), [2]) for length in lengths]
+
+
+@given(lengths=st.lists(st.integers(1, 900), min_size=1, max_size=40), tokens=st.integers(1, 5000))
+def test_parts_hold_every_row_once_and_keep_the_limit(lengths: list[int], tokens: int) -> None:
+    batch, rows = list(range(len(lengths)))[::-1], rows_of(lengths)
+    parts = split(rows, batch, tokens, Padded())
     assert sorted(i for part in parts for i in part) == sorted(batch)
     for part in parts:
-        assert len(part) == 1 or len(part) * max(padded(lengths[i]) for i in part) <= tokens
+        assert len(part) == 1 or len(part) * max(lengths[i] for i in part) <= tokens
 
 
 def test_a_batch_that_fits_is_not_split() -> None:
-    assert micro_batches([2, 0, 1], [8, 16, 9], 48) == [[0, 2, 1]]
-    assert micro_batches([2, 0, 1], [8, 16, 9], 47) == [[0, 2], [1]]
-    assert micro_batches([], [8], 48) == []
+    rows = rows_of([8, 16, 9])
+    assert split(rows, [2, 0, 1], 48, Padded()) == [[0, 2, 1]]
+    assert split(rows, [2, 0, 1], 47, Padded()) == [[0, 2], [1]]
+    assert split(rows, [], 48, Padded()) == []
 
 
 @pytest.mark.parametrize(("length", "width"), [(1, 8), (8, 8), (9, 16), (64, 64)])

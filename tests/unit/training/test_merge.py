@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
+from tiny_model import tiny_parts
 
 from rung.models.packed import pack_linears
+from rung.training.attach import attach
 from rung.training.merge import merged
-from rung.training.sft import SftSettings, attach_lora
+from rung.training.settings import TrainSettings
 
 
-@pytest.fixture
-def adapted():
+@pytest.fixture(params=["lora", "dora"])
+def adapted(request):
     import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
 
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=64,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        tie_word_embeddings=True,
-    )
-    module = attach_lora(SimpleNamespace(module=LlamaForCausalLM(config).bfloat16()), SftSettings(rank=4))
+    module = attach(tiny_parts(dtype="bfloat16"), TrainSettings(rank=4, adapter=request.param))
     with torch.no_grad():
         for name, parameter in module.named_parameters():
             if "lora_B" in name:

@@ -17,17 +17,17 @@ from rung.config.questionnaire import Questionnaire
 from rung.config.schema import ModelConfig
 from rung.core.errors import BackendError, DataError, Problem, RungError, UsageError
 from rung.core.model import Capabilities, Completion, Failure, Model, ModelRef, Request
-from rung.core.registry import parts
 from rung.core.task import Document, Example, FitData, Task
 from rung.experiment.assessing.advice import ADVICE, Case, advise, conflicts_of, facts_of, missing_of, pilot, summary_of
 from rung.experiment.assessing.evidence import PASSAGE_WORDS, Evidence, gather
 from rung.experiment.costs import LOAD, MONTH_SECONDS, Demand, Priced, Prices, Upkeep, cost_record, prices_of
-from rung.experiment.plan import is_trained, method_named, needs_model, open_model
+from rung.experiment.plan import is_trained, needs_model, open_model, planned_methods
 from rung.experiment.sentences import plain, teller
 from rung.experiment.setup import Prepared, prepare, read_spec, read_undealt
 from rung.experiment.task_documents import by_kept_name, task_documents
 from rung.experiment.wording import method_name
 from rung.methods.estimate import seconds_per_question
+from rung.methods.named import method_named
 from rung.store.assessment import Assessment, Rung
 from rung.store.costs import Costs
 from rung.store.records import Spend, Text
@@ -176,7 +176,7 @@ class _Unasked:
 
 
 def _rungs(found: Material, places: Sequence[Place], case: Case, prices: Prices, *, measure: bool) -> list[Rung]:
-    names = found.config.methods or tuple(parts("method"))
+    names = planned_methods(found.config.methods)
     rungs = []
     with TemporaryDirectory() as folder:
         fit = FitData(
@@ -188,6 +188,7 @@ def _rungs(found: Material, places: Sequence[Place], case: Case, prices: Prices,
             folder=Path(folder),
             encoder=found.config.encoder,
             seed=found.config.data.seed,
+            disliked=found.prepared.disliked.kept if found.prepared else (),
         )
         for name in names:
             needed = needs_model(method_named(name))

@@ -90,7 +90,7 @@ def gather(
     looked_up = seeded_sample(answers, MOST_QUOTES, "quotes")
     quoted = [example for example in looked_up if quotes and quotes.extractable(example)]
     found = quotes.retrieved(quoted) if quotes else []
-    lengths = [rough_tokens(example.text) for example in known]
+    lengths = [rough_tokens(example.asked) for example in known]
     return Evidence(
         examples=len(known) + len(test),
         train=len(train),
@@ -100,7 +100,7 @@ def gather(
         majority=max(firsts.values()) / len(train) if label and firsts else None,
         repeats=len(repeats.pairs),
         conflicts=len(repeats.conflicts),
-        chinese=_mean([language_of(example.text) == "zh" for example in known]) or 0.0,
+        chinese=_mean([language_of(example.asked) == "zh" for example in known]) or 0.0,
         question_tokens=median(lengths) if lengths else 0.0,
         longest_tokens=max(lengths, default=0.0),
         answer_tokens=_mean([rough_tokens(e.references[0]) for e in known if e.references]) or 0.0,
@@ -152,7 +152,7 @@ class _Quotes:
     def retrieved(self, examples: Sequence[Example]) -> list[bool]:
         if self._lexical is None or not examples:
             return []
-        scores = self._lexical.scores([example.text for example in examples])
+        scores = self._lexical.scores([example.asked for example in examples])
         best = np.argsort(-scores, axis=1, kind="stable")[:, :PASSAGES]
         return [self._stands_in(e, [self._passages[i] for i in row]) for e, row in zip(examples, best, strict=True)]
 
@@ -194,15 +194,15 @@ def _floor(task: Task, examples: Sequence[Example]) -> Summary | None:
 
 
 def _linear(held: Sequence[Example], rest: Sequence[Example]) -> list[str]:
-    texts, labels = [e.text for e in rest], [e.references[0] for e in rest]
+    texts, labels = [e.asked for e in rest], [e.references[0] for e in rest]
     with TemporaryDirectory() as folder:
         ref = fit_linear("tfidf", texts, labels, folder=Path(folder))
         model = LinearModel.open(ref, folder=Path(folder))
-        done = model.generate([Request(messages=(), query=example.text) for example in held])
+        done = model.generate([Request(messages=(), query=example.asked) for example in held])
     return [completion.text for completion in done]
 
 
 def _nearest(held: Sequence[Example], rest: Sequence[Example]) -> list[str]:
-    lexical = build_lexical([example.text for example in rest])
-    scores = lexical.scores([example.text for example in held])
+    lexical = build_lexical([example.asked for example in rest])
+    scores = lexical.scores([example.asked for example in held])
     return [rest[int(best)].references[0] for best in scores.argmax(axis=1)]

@@ -16,6 +16,7 @@ from rung.core.errors import UsageError
 from rung.core.model import Capabilities
 from rung.core.registry import parts
 from rung.experiment.assessing.evidence import rough_tokens
+from rung.experiment.plan import planned_methods
 from rung.models.fake import FakeModel
 from rung.reporting.assess import assessment_markdown, assessment_text
 from rung.store.assessment import Assessment, Rung
@@ -214,9 +215,12 @@ def test_contradicting_examples_are_counted(tmp_path: Path) -> None:
     assert any("contradict" in text.en for text in study.missing)
 
 
-def test_every_registered_method_is_advised_on(tmp_path: Path) -> None:
+def test_every_registered_method_is_advised_on_and_without_a_choice_those_that_need_no_asking(tmp_path: Path) -> None:
     task = write(tmp_path, labelled(40), kind="label", methods=[])
-    assert {rung.method for rung in assess(task).rungs} == set(parts("method"))
+    asked = {rung.method for rung in assess(task).rungs}
+    assert asked == set(planned_methods(())) < set(parts("method"))
+    named = write(tmp_path, labelled(40), kind="label", methods=sorted(parts("method")))
+    assert {rung.method for rung in assess(named).rungs} == set(parts("method"))
 
 
 def test_a_file_of_examples_is_enough(tmp_path: Path) -> None:

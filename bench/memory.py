@@ -1,0 +1,111 @@
+"""Peak memory of a training as it is planned and as it is measured, on the embedded model over a grid of settings.
+
+`within`: share of the settings whose plan is within 15 % of the measured peak; `worst`: the largest difference. Each setting is trained in
+a process of its own, as a run would do it, for a few steps with one scoring of dev and its checkpoints; the peak is the highest
+resident memory that the system noted for that process. Rows are the questions of examples/tenants-desk with the note that answers them.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from harness import ROOT, finish, say
+
+WITHIN = 0.15
+STEPS = 2
+ROWS, DEV = 32, 4
+LONG, SHORT = 90, 20
+"""Words of a note that a long row shows, and a short one."""
+GRID: dict[str, dict] = {
+    "lora r8, 128": {"rank": 8, "micro_tokens": 128, "batch_size": 4},
+    "lora r8, 512": {"rank": 8, "micro_tokens": 512},
+    "lora r8, 1024": {"rank": 8, "micro_tokens": 1024},
+    "lora r8, 512, adafactor": {"rank": 8, "micro_tokens": 512, "optimiser": "adafactor"},
+    "lora r8, 1024, checkpointing": {"rank": 8, "micro_tokens": 1024, "gradient_checkpointing": True},
+    "lora r8, 512, short rows": {"rank": 8, "micro_tokens": 512, "batch_size": 24},
+    "lora r64, 512": {"rank": 64, "micro_tokens": 512},
+    "lora r64, 1024, adafactor": {"rank": 64, "micro_tokens": 1024, "optimiser": "adafactor"},
+    "dora r8, 512": {"adapter": "dora", "rank": 8, "micro_tokens": 512},
+    "dora r8, 1024, checkpointing": {"adapter": "dora", "rank": 8, "micro_tokens": 1024, "gradient_checkpointing": True},
+    "full, 128": {"adapter": "full", "micro_tokens": 128, "batch_size": 4},
+    "full, 512, adafactor": {"adapter": "full", "micro_tokens": 512, "optimiser": "adafactor"},
+    "full, 1024, checkpointing": {"adapter": "full", "micro_tokens": 1024, "gradient_checkpointing": True},
+    "full, 512, labels": {"adapter": "full", "micro_tokens": 512},
+    "lora r8, 512, labels": {"rank": 8, "micro_tokens": 512},
+}  # fmt: skip
+
+
+def rows_of(name: str) -> tuple[list, list]:
+    """Training and dev rows: a question below part of its note."""
+    import csv
+
+    from rung.core.model import Message, Request
+    from rung.training.rows import TrainingRow
+
+    home = ROOT / "examples" / "tenants-desk"
+    with (home / "questions.csv").open(encoding="utf-8", newline="") as file:
+        asked = list(csv.DictReader(file))
+    notes = {path.stem: path.read_text("utf-8").split() for path in (home / "documents").iterdir()}
+    topics = tuple(sorted({row["topic"] for row in asked}))
+    words = SHORT if "short" in name else LONG
+    found = []
+    for number, row in enumerate(asked[: ROWS + DEV]):
+        note = next((text for stem, text in notes.items() if stem in row["document"]), [])
+        text = " ".join([*note[: words + number % 9], row["question"]])
+        choices = topics if "labels" in name else ()
+        request = Request((Message("user", text),), choices=choices, max_tokens=8, query=row["question"])
+        found.append(TrainingRow(row["id"], request, row["topic"] if choices else row["answer"]))
+    return found[:ROWS], found[ROWS:]
+
+
+def measure(name: str) -> tuple[float, float]:
+    """Planned and measured peak of one setting, in GiB."""
+    from rung.core.candidate import Candidate, OutputSlot, PromptSlot
+    from rung.core.task import OutputSpec, Task
+    from rung.models.transformers_local import TransformersModel
+    from rung.training.runner import train
+    from rung.training.settings import TrainSettings
+    from rung.training.work import Job
+
+    rows, dev = rows_of(name)
+    choices = rows[0].request.choices
+    task = Task(
+        name="memory",
+        instruction="Answer.",
+        inputs=("question",),
+        output=OutputSpec(kind="label" if choices else "text", labels=choices),
+        metrics=("accuracy",) if choices else ("token_f1",),
+    )
+    slot = PromptSlot(instruction="Answer.", fields=("question",))
+    output = OutputSlot(choices=choices, constrain=bool(choices), max_tokens=8)
+    candidate = Candidate(method="fine_tune", model=TransformersModel().ref, prompt=slot, output=output)
+    settings = TrainSettings(**{"batch_size": 8, "max_steps": STEPS, "epochs": 9, "patience": 0, "evaluations": 2, **GRID[name]})
+    with tempfile.TemporaryDirectory() as folder:
+        facts = train(Path(folder), Job(candidate.model, candidate, task, settings), rows, dev).result.facts
+    say(f"    {facts['memory_plan']}")
+    return facts["memory_plan"]["peak"], facts["peak_memory_gib"]
+
+
+def main() -> None:
+    asked = sys.argv[1:] or list(GRID)
+    table, off = {}, []
+    for name in asked:
+        planned, measured = measure(name)
+        off.append(abs(planned / measured - 1))
+        table[name] = {"planned_gib": round(planned, 3), "measured_gib": measured}
+        say(f"{name:<32} planned {planned:.2f}, measured {measured:.2f} GiB: {planned / measured - 1:+.0%}")
+    if len(asked) < len(GRID):
+        return
+    finish(
+        "memory",
+        len(off),
+        within=round(sum(each <= WITHIN for each in off) / len(off), 3),
+        worst=round(max(off), 3),
+        settings=table,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Every kind of tuning on real data, at a size that two cores finish: each rung with its intervals on test, beside the plain prompt.
+
+    python bench/tuning.py [NAME ...]      all without names; a result for each in bench/results/tuning-NAME.json
+
+The embedded model is small and was taught hardly any Chinese: where it cannot, the figures say so. `rungs`: by method, every metric with
+its 95 % interval, and how the training ended; each run has a few minutes, and a rung that they ended says `budget`.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from harness import finish, say
+from tuning_tasks import TASKS
+
+SHORT = {"evaluations": 3}
+PLAN: dict[str, tuple[float, dict[str, Any], list[str], dict[str, Any]]] = {
+    # minutes, sizes, rungs, settings
+    "banking77": (
+        9,
+        {"train": 385, "test": 100},
+        ["baseline", "contrastive_labels", "fine_tune", "fine_tune-dora", "fine_tune-full", "soft_prompt"],
+        {"fine_tune": SHORT, "soft_prompt": SHORT},
+    ),
+    "cluener": (6, {"train": 300, "test": 60}, ["prompt", "fine_tune"], {"fine_tune": SHORT}),
+    "gsm8k": (
+        8,
+        {"train": 200, "test": 40},
+        ["prompt", "fine_tune", "fine_tune+reinforce"],
+        {"fine_tune": SHORT, "reinforce": {"max_steps": 6, "evaluations": 1}},
+    ),
+    "dpo-zh": (6, {"rows": 60}, ["fine_tune", "fine_tune+preference"], {"fine_tune": SHORT, "preference": SHORT}),
+    "kto-en": (5, {"rows": 90}, ["prompt", "preference-kto"], {"preference": SHORT}),
+    "ntrex-zh-en": (5, {"rows": 160}, ["prompt", "fine_tune"], {"fine_tune": SHORT}),
+    "alpaca-zh": (5, {"rows": 140}, ["prompt", "fine_tune"], {"fine_tune": SHORT}),
+    "xquad-en": (8, {"articles": 6}, ["rag", "rag+fine_tune", "rag+fine_tune-aware"], {"rag+fine_tune": SHORT}),
+    "clauses-en": (6, {}, ["prompt", "fine_tune"], {"fine_tune": SHORT}),
+    "desk-dialogue": (6, {}, ["prompt", "fine_tune", "fine_tune-p_tuning"], {"fine_tune": SHORT}),
+}
+
+
+def measure(name: str, folder: Path) -> None:
+    from rung.cli.screen import Screen
+    from rung.experiment.run import run_task
+
+    minutes, sizes, methods, settings = PLAN[name]
+    more = {"methods": methods, "settings": settings, "budget": {"minutes": minutes, "probe": False}}
+    built = TASKS[name](folder / name, **sizes, more=more)
+    with Screen() as screen:
+        run = run_task(built.task, compare_all=True, watcher=screen)
+    decision = run.read_decision()
+    assert decision is not None
+    rungs: dict[str, Any] = {}
+    for cell in run.read_plan().cells:
+        outcome = run.read_outcome(cell)
+        if outcome is None or outcome.status != "done":
+            rungs[cell.method] = {
+                "status": outcome.status if outcome else "blocked",
+                "reason": outcome.reason if outcome else "",
+            }
+            continue
+        found = run.read_evaluation(outcome.candidate, "test").summaries
+        rungs[cell.method] = {
+            **{metric: [round(value, 4) for value in (s.value, s.low, s.high)] for metric, s in found.items()},
+            "seconds": round(outcome.spent.seconds),
+            **{key: outcome.notes[key] for key in ("stopped", "converged") if key in outcome.notes},
+        }
+    finish(
+        f"tuning-{name}",
+        {**run.read_plan().splits, "too_long": built.left_out},
+        verdict=decision.verdict,
+        reason=decision.reason.en,
+        rungs=rungs,
+        minutes=minutes,
+        size=built.reason,
+    )
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for name in sys.argv[1:] or PLAN:
+            say(f"== {name}")
+            measure(name, Path(folder))
+
+
+if __name__ == "__main__":
+    main()

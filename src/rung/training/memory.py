@@ -1,0 +1,330 @@
+"""What a training will take before it starts: memory at its peak by parts, and room on disk for its checkpoints.
+
+Every part is counted from the model's sizes, the settings and the lengths of the rows; three figures are not counted but were measured
+(bench/memory.py measures them again): what the libraries take, what the allocator adds to activations, and its fixed share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple
+
+from rung.core.model import Sizes
+from rung.training.batches import TokenRow, padded
+from rung.training.checkpoint import KEPT
+from rung.training.settings import TrainSettings
+
+_LIBRARIES = 415 << 20
+"""Bytes of an interpreter that has loaded torch, transformers and peft for a CPU; measured."""
+_HOLES = 0.75
+"""Bytes the allocator leaves unused for each byte of activations: batches differ in shape, and what is freed seldom fits what comes next.
+Measured."""
+_FIXED_HOLES = 110 << 20
+"""Bytes that fragments and the matrix library's own buffers take whatever the batch; measured."""
+_PLAIN_ATTENTION = 1024
+"""Longest row whose attention matrix a CPU writes out; as in `forward.py`."""
+_LOGIT_ROWS = 512
+"""Rows of the vocabulary held at once where labels are scored; as in `models/choices.py`."""
+_ANSWERED_TOKENS, _ANSWERED_ROWS = 12_288, 32
+"""Tokens and rows that are answered at once; as in `models/transformers_local.py`."""
+_DEV_PARTS = 4
+"""The loss on dev is read in parts so many times as long as those of training."""
+SMALLEST_PART = 32
+"""Tokens; below this, memory is not won by smaller parts."""
+
+
+@dataclass(frozen=True)
+class RowTokens:
+    """Lengths of the rows to learn, in tokens."""
+
+    mean: float
+    longest: int
+    target: float
+    """Mean length of a target."""
+    shared: int = 0
+    """Tokens that all rows begin with; they go through the model once for a part."""
+
+    @classmethod
+    def of(cls, rows: Sequence[TokenRow]) -> RowTokens:
+        lengths = [row.length for row in rows]
+        first, last = min(row.prompt for row in rows), max(row.prompt for row in rows)
+        limit = min(len(first), len(last)) - 1
+        shared = next((n for n in range(limit) if first[n] != last[n]), max(0, limit))
+        return cls(
+            sum(lengths) / len(lengths),
+            max(lengths),
+            sum(len(row.target) for row in rows) / len(rows),
+            shared if len(rows) > 1 else 0,
+        )
+
+    def stretched(self, times: float) -> RowTokens:
+        """Rows whose own part of the prompt is so many times as long."""
+        own = max(0.0, self.mean - self.shared - self.target) * (times - 1)
+        return replace(self, mean=self.mean + own, longest=int(self.longest + own))
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How dev is answered while training."""
+
+    rows: int
+    prompt: float
+    """Mean length of a prompt, in tokens."""
+    written: int = 0
+    """Tokens that an answer may have."""
+    choices: int = 0
+    """Tokens of the tree of labels, where one of a set is chosen."""
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """Bytes, part by part. Parts of different moments do not add up: `peak` does."""
+
+    libraries: int
+    weights: int
+    """The base model, in the precision it is served in."""
+    trained: int
+    """Adapters in the model's precision; 0 where the base itself is trained."""
+    masters: int
+    """Float32 copies that the optimiser moves."""
+    gradients: int
+    """The model's own, and the optimiser's float32 ones."""
+    optimiser: int
+    best: int
+    """A copy of the best weights so far."""
+    activations: int
+    """What the largest part of a batch leaves for its backward pass."""
+    logits: int
+    """Scores of the whole vocabulary at the part's targets, with their gradients."""
+    holes: int
+    """Freed memory that the allocator cannot use again."""
+    scoring: int
+    """Merged and laid-out weights and the caches of answering dev."""
+    peak: int
+    checkpoint: int
+    """One checkpoint on disk."""
+    disk: int
+    """The checkpoints that are kept, the one being written, and the trained weights in their two places."""
+    micro_tokens: int
+    """Tokens at once that this is the plan for."""
+
+    @property
+    def parts(self) -> dict[str, int]:
+        """Every part by its name, in bytes."""
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "micro_tokens"}
+
+
+class _Linear(NamedTuple):
+    name: str
+    wide_in: int
+    wide_out: int
+
+
+def plan_memory(
+    sizes: Sizes, settings: TrainSettings, rows: RowTokens, dev: Scoring | None = None, *, libraries: int = _LIBRARIES
+) -> MemoryPlan:
+    """The plan of one training on one device. `libraries`: bytes that the process holds before it reads weights, where that is known.
+
+    Written for a decoder of the Llama kind and checked there (bench/memory.py); other kinds come out near their own sizes.
+    """
+    width = sizes.weight_bytes
+    trained = _trained_shapes(sizes, settings)
+    count = sum(rows_ * columns for rows_, columns in trained)
+    own_masters = width == 4
+    masters = 0 if own_masters else 4 * count
+    gradients = count * width
+    state = _state_bytes(settings, trained)
+    part = _Part.of(settings, rows)
+    activations, logits = _activations(sizes, settings, part), _logits(sizes, settings, part)
+    holes = int(_HOLES * (activations + logits)) + _FIXED_HOLES
+    scoring = 0 if dev is None else _scoring(sizes, settings, dev, rows)
+    base = sizes.parameters * width
+    adapters = 0 if settings.adapter == "full" else count * width
+    best = 4 * count if dev is not None else 0
+    standing = libraries + base + adapters + masters + state + best
+    # The optimiser's float32 gradients replace the model's one by one, and each update is worked out on the largest weight.
+    largest = max(rows_ * columns for rows_, columns in trained)
+    stepping = (0 if own_masters else 4 * count) + gradients + _working_copies(settings) * 4 * largest
+    learning = gradients + activations + logits + holes
+    checkpoint = 4 * count * (2 if dev is not None else 1) + state
+    return MemoryPlan(
+        libraries=libraries,
+        weights=base,
+        trained=adapters,
+        masters=masters,
+        gradients=max(gradients, stepping),
+        optimiser=state,
+        best=best,
+        activations=activations,
+        logits=logits,
+        holes=holes,
+        scoring=scoring,
+        peak=standing + max(learning, stepping, scoring + _FIXED_HOLES),
+        checkpoint=checkpoint,
+        disk=(KEPT + 1) * checkpoint + 2 * count * width,
+        micro_tokens=settings.micro_tokens,
+    )
+
+
+def lower_to_fit(
+    sizes: Sizes,
+    settings: TrainSettings,
+    rows: RowTokens,
+    dev: Scoring | None = None,
+    *,
+    room: int,
+    libraries: int = _LIBRARIES,
+) -> MemoryPlan:
+    """The plan with the most tokens at once that stays within `room` bytes; with the fewest, where none does."""
+    while True:
+        plan = plan_memory(sizes, settings, rows, dev, libraries=libraries)
+        half = settings.micro_tokens // 2
+        if plan.peak <= room or half < SMALLEST_PART:
+            return plan
+        settings = replace(settings, micro_tokens=half)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The largest part of a batch as it goes through the model."""
+
+    tokens: int
+    rows: float
+    tail: float
+    """Tokens of a row behind the shared ones."""
+    shared: int
+    targets: float
+
+    @classmethod
+    def of(cls, settings: TrainSettings, rows: RowTokens) -> _Part:
+        tail = max(1.0, rows.mean - rows.shared)
+        whole = rows.shared + settings.batch_size * tail
+        tokens = max(min(settings.micro_tokens, whole), rows.longest)
+        count = max(1.0, (tokens - rows.shared) / tail)
+        return cls(padded(int(tokens)), count, (tokens - rows.shared) / count, rows.shared, count * rows.target)
+
+
+def _linears(sizes: Sizes) -> Iterator[_Linear]:
+    """The linear layers of one block of a Llama."""
+    across, narrow = sizes.heads * sizes.head_width, sizes.kv_heads * sizes.head_width
+    yield _Linear("q_proj", sizes.hidden, across)
+    yield _Linear("k_proj", sizes.hidden, narrow)
+    yield _Linear("v_proj", sizes.hidden, narrow)
+    yield _Linear("o_proj", across, sizes.hidden)
+    yield _Linear("gate_proj", sizes.hidden, sizes.intermediate)
+    yield _Linear("up_proj", sizes.hidden, sizes.intermediate)
+    yield _Linear("down_proj", sizes.intermediate, sizes.hidden)
+
+
+def _adapted(sizes: Sizes, settings: TrainSettings) -> list[_Linear]:
+    """The layers of one block that get an adapter; all of them where names say nothing to us."""
+    if settings.adapter == "full" or settings.soft:
+        return []
+    every = list(_linears(sizes))
+    named = {name.strip() for name in settings.targets.split(",")}
+    return [linear for linear in every if linear.name in named] or every
+
+
+def _trained_shapes(sizes: Sizes, settings: TrainSettings) -> list[tuple[int, int]]:
+    """Rows and columns of every trained weight."""
+    if settings.soft:
+        tokens, wide = settings.virtual_tokens, sizes.hidden
+        if settings.adapter == "prefix":
+            return [(tokens, sizes.kv_heads * sizes.head_width)] * (2 * sizes.layers)
+        # P-tuning works its prompt out by three square layers.
+        return [(tokens, wide)] + ([(wide, wide)] * 3 if settings.adapter == "p_tuning" else [])
+    if settings.adapter == "full":
+        blocks = [(linear.wide_out, linear.wide_in) for linear in _linears(sizes)] * sizes.layers
+        rest = sizes.parameters - sum(rows * columns for rows, columns in blocks)
+        return [*blocks, (max(1, rest // sizes.hidden), sizes.hidden)]
+    found: list[tuple[int, int]] = []
+    for linear in _adapted(sizes, settings):
+        found += [(settings.rank, linear.wide_in), (linear.wide_out, settings.rank)]
+        found += [(1, linear.wide_out)] if settings.adapter == "dora" else []
+    return found * sizes.layers
+
+
+def _state_bytes(settings: TrainSettings, shapes: Sequence[tuple[int, int]]) -> int:
+    """What the optimiser remembers, in float32. Adafactor keeps a row and a column of each weight (arXiv 1804.04235, section 4)."""
+    if settings.optimiser == "adafactor":
+        return 4 * sum(rows + columns for rows, columns in shapes)
+    copies = {"adamw": 2, "adam": 2, "nadam": 2, "rmsprop": 1, "adagrad": 1, "sgd": 1 if settings.beta1 else 0}
+    return 4 * copies[settings.optimiser] * sum(rows * columns for rows, columns in shapes)
+
+
+def _working_copies(settings: TrainSettings) -> int:
+    """Copies of a weight that one update makes; the fused optimisers make none."""
+    return 0 if settings.optimiser in {"adamw", "adam", "sgd"} else 3
+
+
+def _activations(sizes: Sizes, settings: TrainSettings, part: _Part) -> int:
+    """What autograd keeps of the largest part; with checkpointing each block's input, and one block worked out again."""
+    block = _block(sizes, settings, part)
+    if not settings.gradient_checkpointing:
+        return sizes.layers * block
+    return sizes.layers * part.tokens * sizes.hidden * sizes.weight_bytes + 2 * block
+
+
+def _block(sizes: Sizes, settings: TrainSettings, part: _Part) -> int:
+    """Bytes kept of one block: the norms' float32 inputs, inputs of trained layers, attention, and the gated feed-forward network."""
+    n, e, full = part.tokens, sizes.weight_bytes, settings.adapter == "full"
+    adapted = {linear.name: linear for linear in _adapted(sizes, settings)}
+    across = sizes.heads * sizes.head_width
+
+    def learns(*names: str) -> bool:
+        return full or any(name in adapted for name in names)
+
+    wide = 2 * 4 * sizes.hidden
+    wide += 2 * e * sizes.hidden if full else 0
+    wide += e * sizes.hidden * (learns("q_proj", "k_proj", "v_proj") + learns("gate_proj", "up_proj"))
+    wide += e * across * learns("o_proj")
+    wide += e * sizes.intermediate * (3 + learns("down_proj"))
+    wide += e * settings.rank * len(adapted)
+    if settings.adapter == "dora":
+        wide += 2 * e * sum(linear.wide_out for linear in adapted.values())
+    if settings.dropout:
+        wide += 2 * e * sum(linear.wide_in for linear in adapted.values())
+    return int(n * wide + _attention(sizes, part))
+
+
+def _attention(sizes: Sizes, part: _Part) -> float:
+    """Query, keys and values laid side by side, and the weights of attention in float32 where they are written out."""
+    across, seen = sizes.heads * sizes.head_width, part.shared + part.tail
+    asked, looked_at = part.rows * part.tail, part.rows * seen
+    if sizes.device != "cpu" or seen > _PLAIN_ATTENTION:
+        return sizes.weight_bytes * across * (2 * (asked + part.shared) + 2 * looked_at)
+    states = 4 * across * (asked + 2 * looked_at + 3 * part.shared)
+    return states + 4 * sizes.heads * (asked * seen + part.shared**2)
+
+
+def _logits(sizes: Sizes, settings: TrainSettings, part: _Part) -> int:
+    """The model's scores, their float32 copy, log-probabilities, and as much again for gradients on the way back."""
+    each = sizes.weight_bytes + 12 + (4 if settings.label_smoothing else 0)
+    return int(part.targets * sizes.vocabulary * each)
+
+
+def _scoring(sizes: Sizes, settings: TrainSettings, dev: Scoring, rows: RowTokens) -> int:
+    """Answering dev, or the loss on dev, whichever takes more, beside the weights laid out for answering."""
+    e = sizes.weight_bytes
+    linear = sizes.layers * sum(linear.wide_in * linear.wide_out for linear in _linears(sizes)) * e
+    head = sizes.vocabulary * sizes.hidden * e
+    merged = 0 if settings.adapter == "full" or settings.soft else linear
+    packed = linear + head if e == 2 and sizes.device == "cpu" else 0
+    length = dev.prompt + max(dev.written, dev.choices)
+    count = max(1.0, min(dev.rows, _ANSWERED_ROWS, _ANSWERED_TOKENS / length))
+    cache = 2 * sizes.layers * sizes.kv_heads * sizes.head_width * e * count * length
+    through = count * length * (3 * e * sizes.intermediate + 4 * 4 * sizes.hidden)
+    chosen = min(_LOGIT_ROWS, count * dev.choices) if dev.choices else count
+    answering = cache + through + chosen * sizes.vocabulary * (e + 8)
+    read = min(dev.rows * rows.mean, _DEV_PARTS * settings.micro_tokens)
+    reading = read * (3 * e * sizes.intermediate + 4 * 4 * sizes.hidden)
+    reading += read / rows.mean * rows.target * sizes.vocabulary * (e + 8)
+    return int(max(merged + packed + answering, reading))
+
+
+def describe(plan: MemoryPlan) -> dict[str, Any]:
+    """The plan in GiB, as records and reports keep it."""
+    return {name: round(value / (1 << 30), 4) for name, value in plan.parts.items()} | {
+        "micro_tokens": plan.micro_tokens
+    }
