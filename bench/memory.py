@@ -81,7 +81,9 @@ def measure(name: str) -> tuple[float, float]:
     slot = PromptSlot(instruction="Answer.", fields=("question",))
     output = OutputSlot(choices=choices, constrain=bool(choices), max_tokens=8)
     candidate = Candidate(method="fine_tune", model=TransformersModel().ref, prompt=slot, output=output)
-    settings = TrainSettings(**{"batch_size": 8, "max_steps": STEPS, "epochs": 9, "patience": 0, "evaluations": 2, **GRID[name]})
+    settings = TrainSettings(
+        **{"batch_size": 8, "max_steps": STEPS, "epochs": 9, "patience": 0, "evaluations": 2, **GRID[name]}
+    )
     with tempfile.TemporaryDirectory() as folder:
         facts = train(Path(folder), Job(candidate.model, candidate, task, settings), rows, dev).result.facts
     say(f"    {facts['memory_plan']}")

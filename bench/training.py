@@ -215,7 +215,9 @@ def main() -> None:
     for number in range(PAIRS):
         for side in sides:
             found = child(side)
-            assert (found["steps"], found["tokens"]) == tuple((runs["ours"] or [found])[0][k] for k in ("steps", "tokens"))
+            assert (found["steps"], found["tokens"]) == tuple(
+                (runs["ours"] or [found])[0][k] for k in ("steps", "tokens")
+            )
             found["speed"] = found["tokens"] / found["seconds"]
             runs[side].append(found)
             say(

@@ -25,20 +25,20 @@ PLAN: dict[str, tuple[float, dict[str, Any], list[str], dict[str, Any]]] = {
         ["baseline", "contrastive_labels", "fine_tune", "fine_tune-dora", "fine_tune-full", "soft_prompt"],
         {"fine_tune": SHORT, "soft_prompt": SHORT},
     ),
-    "cluener": (6, {"train": 300, "test": 60}, ["prompt", "fine_tune"], {"fine_tune": SHORT}),
+    "cluener": (11, {"train": 300, "test": 60}, ["prompt", "fine_tune"], {"fine_tune": SHORT}),
     "gsm8k": (
-        8,
+        12,
         {"train": 200, "test": 40},
         ["prompt", "fine_tune", "fine_tune+reinforce"],
         {"fine_tune": SHORT, "reinforce": {"max_steps": 6, "evaluations": 1}},
     ),
-    "dpo-zh": (6, {"rows": 60}, ["fine_tune", "fine_tune+preference"], {"fine_tune": SHORT, "preference": SHORT}),
-    "kto-en": (5, {"rows": 90}, ["prompt", "preference-kto"], {"preference": SHORT}),
-    "ntrex-zh-en": (5, {"rows": 160}, ["prompt", "fine_tune"], {"fine_tune": SHORT}),
-    "alpaca-zh": (5, {"rows": 140}, ["prompt", "fine_tune"], {"fine_tune": SHORT}),
+    "dpo-zh": (8, {"rows": 60}, ["fine_tune", "fine_tune+preference"], {"fine_tune": SHORT, "preference": SHORT}),
+    "kto-en": (8, {"rows": 90}, ["prompt", "preference-kto"], {"preference": SHORT}),
+    "ntrex-zh-en": (8, {"rows": 160}, ["prompt", "fine_tune"], {"fine_tune": SHORT}),
+    "alpaca-zh": (8, {"rows": 140}, ["prompt", "fine_tune"], {"fine_tune": SHORT}),
     "xquad-en": (8, {"articles": 6}, ["rag", "rag+fine_tune", "rag+fine_tune-aware"], {"rag+fine_tune": SHORT}),
-    "clauses-en": (6, {}, ["prompt", "fine_tune"], {"fine_tune": SHORT}),
-    "desk-dialogue": (6, {}, ["prompt", "fine_tune", "fine_tune-p_tuning"], {"fine_tune": SHORT}),
+    "clauses-en": (8, {}, ["prompt", "fine_tune"], {"fine_tune": SHORT}),
+    "desk-dialogue": (6, {}, ["prompt", "fine_tune", "soft_prompt-p_tuning"], {"fine_tune": SHORT}),
 }
 
 

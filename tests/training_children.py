@@ -47,7 +47,9 @@ def write_job(folder: Path, model: ModelRef, *, rows: int = 16, length: int = 20
 
 def _row(n: int, length: int) -> TrainingRow:
     text = (f"{n} the rent and the deposit " * length)[:length]
-    return TrainingRow(f"r{n}", Request((Message("user", text),), max_tokens=4, query=text), "rent" if n % 2 else "deposit")
+    return TrainingRow(
+        f"r{n}", Request((Message("user", text),), max_tokens=4, query=text), "rent" if n % 2 else "deposit"
+    )
 
 
 class Children:
@@ -166,7 +168,7 @@ def _serve() -> None:
     import rung.training.runner
     import rung.training.supervised
 
-    assert peft and torch and transformers and rung
+    assert all((peft, torch, transformers, rung))
     torch.set_num_threads(1)
     for line in sys.stdin:
         order = json.loads(line)

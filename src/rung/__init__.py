@@ -103,8 +103,8 @@ if TYPE_CHECKING:
     from rung.cli.data.read import data_read
     from rung.cli.data.versions import data_card, data_diff, data_log
     from rung.cli.diagnosis import diagnose, stability
-    from rung.cli.judge import calibrate_judge, judge_run
     from rung.cli.export import export
+    from rung.cli.judge import calibrate_judge, judge_run
     from rung.cli.label_desk import (
         export_labels,
         finish_labels,

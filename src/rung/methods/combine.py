@@ -41,7 +41,9 @@ class FewShotFineTune:
 
     def estimate(self, fit: FitData, model: Model) -> Cost:
         settings = settings_from(_without(fit, "k").hints)
-        return training_cost(fit, model, epochs=settings.epochs, longer=2.0 * repeats(fit.hints, settings), rows_longer=2.0)
+        return training_cost(
+            fit, model, epochs=settings.epochs, longer=2.0 * repeats(fit.hints, settings), rows_longer=2.0
+        )
 
     def probe(self, fit: FitData, model: Model, budget: Budget, best: float | None) -> Headroom | None:
         return _curve(model, budget, with_examples(fit, model, self.name), self.estimate(fit, model), best)

@@ -14,7 +14,6 @@ from rung.training.merge import merged
 from rung.training.rows import TrainingRow
 from rung.training.work import Job
 
-
 _MOST_ENDLESS = 0.5
 """Share of answers cut off at their limit above which a model has not learned to stop."""
 

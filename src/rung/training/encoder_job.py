@@ -15,6 +15,7 @@ from typing import Any
 from rung.core.answer import create_encoder
 from rung.core.durable import write_whole
 from rung.core.errors import BackendError
+from rung.core.lock import folder_lock
 from rung.core.model import TrainingParts
 from rung.training.attach import base_of
 from rung.training.checkpoint import publish
@@ -71,9 +72,11 @@ def tune_encoder(
     """Tune to the end in a child process; with the same folder, go on where an earlier attempt stopped. Raises as `train` does."""
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "result.json").is_file():
-        write_pairs(folder / "pairs.jsonl", pairs)
-        write_dev(folder / "dev.json", dev)
-        write_whole(folder / "job.json", json.dumps({"kind": KIND, **asdict(job)}).encode())
+        # Held again by the child for as long as it works: what it reads must not change below it.
+        with folder_lock(folder):
+            write_pairs(folder / "pairs.jsonl", pairs)
+            write_dev(folder / "dev.json", dev)
+            write_whole(folder / "job.json", json.dumps({"kind": KIND, **asdict(job)}).encode())
     return TunedEncoder(folder / "encoder", run_child(folder, report))
 
 

@@ -31,8 +31,8 @@ from rung.core.registry import find
 from rung.training.attach import save_trained, weights_file
 from rung.training.checkpoint import publish
 from rung.training.dev_score import DevScorer
-from rung.training.processes import joined_by, rank
 from rung.training.killed import leave_word, out_of_memory_kills
+from rung.training.processes import joined_by, rank
 from rung.training.progress import Progress, TrainingResult
 from rung.training.rows import TrainingRow, read_rows, write_rows
 from rung.training.work import Job, Work, trainer
@@ -194,9 +194,7 @@ def _run_job(folder: Path) -> int:
     return 0
 
 
-def _train_model(
-    folder: Path, tell: Callable[[Progress, int], None], stopping: Callable[[], bool]
-) -> TrainingResult:
+def _train_model(folder: Path, tell: Callable[[Progress, int], None], stopping: Callable[[], bool]) -> TrainingResult:
     """Train what a job names on a language model, and publish it as `adapter/` unless it was interrupted."""
     job = Job.read(folder)
     parts = find("model", job.model.kind).open(job.model).training_parts()

@@ -110,9 +110,7 @@ class Work:
 
     def encoded(self, rows: Sequence[TrainingRow]) -> list[TokenRow]:
         """Token rows; a blank target has no tokens, not even an end. Raises DataError E2803 where targets have no end token."""
-        found = [
-            TokenRow(*self.parts.encode(row.request, row.target if row.target.strip() else None)) for row in rows
-        ]
+        found = [TokenRow(*self.parts.encode(row.request, row.target if row.target.strip() else None)) for row in rows]
         end = self.parts.extra.get("end")
         if end is not None and any(row.target and row.target[-1] != end for row in found):
             raise DataError("E2803")

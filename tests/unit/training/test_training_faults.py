@@ -226,7 +226,15 @@ def test_a_child_that_the_system_kills_is_started_once_more_with_half(
     folder = write_job(tmp_path / "job", model)
     counts = iter([3, 4])
     monkeypatch.setattr(runner, "out_of_memory_kills", lambda: next(counts))
-    ended = {"converged": True, "stopped": "epochs", "step": 1, "planned_steps": 1, "best_step": 1, "best": 0.5, "seconds": 1.0}
+    ended = {
+        "converged": True,
+        "stopped": "epochs",
+        "step": 1,
+        "planned_steps": 1,
+        "best_step": 1,
+        "best": 0.5,
+        "seconds": 1.0,
+    }
     done = json.dumps({**ended, "tokens_per_second": 1.0, "curve": []})
     shell(
         tmp_path / "child",
