@@ -8,7 +8,6 @@ taken up again ends with the bits of one that never stopped.
 from __future__ import annotations
 
 import copy
-import importlib
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,14 +21,7 @@ from rung.training.loop import Loop
 from rung.training.progress import TrainingResult
 from rung.training.work import Work
 
-_TRAINERS = {
-    "dpo": ("trl", "DPO"),
-    "ipo": ("trl", "DPO"),
-    "kto": ("trl", "KTO"),
-    "orpo": ("trl.experimental.orpo", "ORPO"),
-    "grpo": ("trl", "GRPO"),
-    "rloo": ("trl", "RLOO"),
-}
+_KINDS = {"dpo": "DPO", "ipo": "DPO", "kto": "KTO", "orpo": "ORPO", "grpo": "GRPO", "rloo": "RLOO"}
 REFERENCE = "ref"
 """The name by which TRL's trainers know a copied adapter."""
 FACTS = {
@@ -69,8 +61,12 @@ def trl_trainer(
     import datasets
 
     datasets.disable_progress_bars()
-    place, kind = _TRAINERS[name]
-    library = importlib.import_module(place)
+    kind = _KINDS[name]
+    library: Any
+    if name == "orpo":
+        from trl.experimental import orpo as library
+    else:
+        import trl as library
     with _quiet():
         configuration = getattr(library, f"{kind}Config")(
             output_dir=str(work.checkpoints),
