@@ -7,7 +7,9 @@ written out. Leaves the adapter in `<folder>/out`, and writes what the training 
 import json
 import resource
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 
 
 def main() -> None:
@@ -19,6 +21,9 @@ def main() -> None:
     # Its progress goes to stdout; ours to talk to is kept apart.
     out, sys.stdout = sys.stdout, sys.stderr
 
+    # It imports torchaudio for sound, which no row has; builds of that need CUDA.
+    sys.modules["torchaudio"] = sound = ModuleType("torchaudio")
+    sound.__spec__ = ModuleSpec("torchaudio", None)
     from llamafactory.train.tuner import run_exp
     from transformers import TrainerCallback
 

@@ -46,7 +46,9 @@ def measure(name: str, folder: Path) -> None:
     from rung.experiment.run import run_task
 
     sizes, methods, settings = PLAN[name]
-    more = {"methods": methods, "settings": settings, "budget": {"probe": False, "aftermath": False}}
+    # Each block of its own: YAML would write the same one twice as an alias.
+    blocks = {method: dict(block) for method, block in settings.items()}
+    more = {"methods": methods, "settings": blocks, "budget": {"probe": False, "aftermath": False}}
     built = TASKS[name](folder / name, **sizes, more=more)
     with Screen() as screen:
         run = run_task(built.task, compare_all=True, watcher=screen)
