@@ -7,6 +7,7 @@ from collections.abc import Callable
 from html.entities import html5
 
 from rung.text.code import sub_outside_code
+from rung.text.unseen import UNSEEN
 
 _BLOCK = "p|div|br|hr|ul|ol|li|dl|dt|dd|table|thead|tbody|tfoot|tr|caption|h[1-6]|blockquote|center|marquee"
 # Names that prompts use as marks of their own (<summary>, <title>, <code>, <s>) stay out.
@@ -25,6 +26,7 @@ _SPEAKS_OF_MARKUP = re.compile(
     r"\b(?:x?html\d?|xml|css|svg|markup|javascript|jsx|php|dom|href)\b|标签|標籤|标记语言|網頁代碼|网页代码|源代码|代码|前端|爬虫",
     re.IGNORECASE,
 )
+_UNSEEN = re.compile(f"[{UNSEEN}]")
 _PAGE = re.compile(r"<!doctype|<\?xml|<(?:html|body|head|svg)\b", re.IGNORECASE)
 _ALL_TAGS = re.compile(r"<[^<>]{0,4000}>")
 _SUPER = str.maketrans("0123456789+-−=()n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁿ")
@@ -38,6 +40,8 @@ REMAINS = re.compile(r"<[/!a-zA-Z]|&#?\w{1,31};")
 
 def speaks_of_markup(text: str) -> bool:
     """Whether a text is about HTML, or is a page of it: then its tags are what it says, not remains."""
+    # A character that cannot be seen parts no words, and is gone after the next step.
+    text = _UNSEEN.sub("", text)
     return bool(_PAGE.search(text) or _SPEAKS_OF_MARKUP.search(_ALL_TAGS.sub(" ", text)))
 
 

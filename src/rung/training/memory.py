@@ -17,7 +17,7 @@ from rung.training.settings import TrainSettings
 
 _LIBRARIES = 415 << 20
 """Bytes of an interpreter that has loaded torch, transformers and peft for a CPU; measured."""
-_HOLES = 0.75
+_HOLES = 0.6
 """Bytes the allocator leaves unused for each byte of activations: batches differ in shape, and what is freed seldom fits what comes next.
 Measured."""
 _FIXED_HOLES = 110 << 20

@@ -30,7 +30,7 @@ def test_no_word_is_dead_and_no_word_is_missing() -> None:
     sources = "".join(path.read_text("utf-8") for path in SPEAKERS)
     asked = set(re.findall(r"""["']([a-z_]+(?:\.[a-z_0-9]+)*)["']""", sources))
     # A key made from a value: f"kind.{name}" in Python, "kind." ~ name in a template.
-    made = set(re.findall(r"""f["']([a-z]+\.(?:\w+_)?)\{""", sources)) | set(
+    made = set(re.findall(r"""f["']([a-z_]+\.(?:\w+_)?)\{""", sources)) | set(
         re.findall(r"""["']([a-z]+\.)["'] ~""", sources)
     )
     dead = [key for key in catalogue() if key not in asked and not any(key.startswith(start) for start in made)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rung.core.errors import UsageError
@@ -88,6 +88,7 @@ def test_all_steps_done_twice_are_done_once(text: str) -> None:
     assert clean_text(once, steps) == once
 
 
+@example([("<b>", "HTML\u200bb&gt;")])
 @given(rows=st.lists(st.tuples(texts, texts), max_size=6))
 def test_cleaning_clean_rows_changes_nothing(rows: list[tuple[str, str]]) -> None:
     records = [Record(id=str(n), inputs={"q": q}, answers=(a,)) for n, (q, a) in enumerate(rows)]

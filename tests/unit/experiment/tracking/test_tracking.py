@@ -129,6 +129,7 @@ def test_a_run_without_tracking_leaves_no_trace_of_it(tmp_path: Path) -> None:
 
 
 def test_tracking_changes_nothing_of_the_run_and_tells_of_all_of_it(tmp_path: Path, server: Server) -> None:
+    pytest.importorskip("mlflow", reason="needs rung[tracking]")
     plain = run_task(write_task(tmp_path), runs=tmp_path / "plain")
     run = run_task(write_task(tmp_path, tracking={"mlflow": "http://localhost:5000"}), runs=tmp_path / "tracked")
     assert run.path.name == plain.path.name
