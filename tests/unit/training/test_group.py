@@ -43,7 +43,15 @@ def assert_same_curve(one: dict, other: dict) -> None:
         assert other["weights"][name] == pytest.approx(weight, abs=5e-3), name
 
 
-@pytest.mark.parametrize("given", [{}, {"sharded": True}, {"sharded": True, "adapter": "full", "learning_rate": 0.002}])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        pytest.param({"sharded": True}, marks=pytest.mark.slow),
+        pytest.param({"sharded": True, "adapter": "full", "learning_rate": 0.002}, marks=pytest.mark.slow),
+    ],
+    ids=["summed", "sharded", "sharded, all weights"],
+)
 def test_two_processes_give_the_loss_curve_of_one(given, tmp_path):
     two = run(tmp_path / "two", 2, **given)
     assert two["size"] == 2
@@ -52,6 +60,7 @@ def test_two_processes_give_the_loss_curve_of_one(given, tmp_path):
     assert_same_curve(one, two)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sharded", [False, True])
 def test_a_run_of_two_processes_is_gone_on_with_by_one(sharded, tmp_path):
     first = run(tmp_path / "mixed", 2, sharded=sharded, stop_at=5)
