@@ -1,7 +1,7 @@
 """What a training will take before it starts: memory at its peak by parts, and room on disk for its checkpoints.
 
-Every part is counted from the model's sizes, the settings and the lengths of the rows; three figures are not counted but were measured
-(bench/memory.py measures them again): what the libraries take, what the allocator adds to activations, and its fixed share.
+Every part is counted from the model's sizes, the settings and the lengths of the rows; the figures that are marked so were measured, and
+bench/memory.py compares what they lead to with what trainings take.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from rung.training.settings import TrainSettings
 
 _LIBRARIES = 415 << 20
 """Bytes of an interpreter that has loaded torch, transformers and peft for a CPU; measured."""
-_HOLES = 0.6
+_HOLES = 0.5
 """Bytes the allocator leaves unused for each byte of activations: batches differ in shape, and what is freed seldom fits what comes next.
 Measured."""
-_FIXED_HOLES = 110 << 20
+_FIXED_HOLES = 150 << 20
 """Bytes that fragments and the matrix library's own buffers take whatever the batch; measured."""
+_AGAIN = 6
+"""Times what one block keeps that its second forward pass and its backward pass hold at once; measured."""
 _PLAIN_ATTENTION = 1024
 """Longest row whose attention matrix a CPU writes out; as in `forward.py`."""
 _LOGIT_ROWS = 512
@@ -259,11 +261,11 @@ def _working_copies(settings: TrainSettings) -> int:
 
 
 def _activations(sizes: Sizes, settings: TrainSettings, part: _Part) -> int:
-    """What autograd keeps of the largest part; with checkpointing each block's input, and one block worked out again."""
+    """What autograd keeps of the largest part; with checkpointing each block's input, and what working one block out again takes."""
     block = _block(sizes, settings, part)
     if not settings.gradient_checkpointing:
         return sizes.layers * block
-    return sizes.layers * part.tokens * sizes.hidden * sizes.weight_bytes + 2 * block
+    return sizes.layers * part.tokens * sizes.hidden * sizes.weight_bytes + _AGAIN * block
 
 
 def _block(sizes: Sizes, settings: TrainSettings, part: _Part) -> int:
