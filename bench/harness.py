@@ -52,8 +52,8 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in file.read().split("\n") if line]
 
 
-def finish(name: str, n: Any, **figures: Any) -> None:
-    """Keep the result, and print it as the last line of stdout."""
+def finish(name: str, n: Any, *, command: str = "", **figures: Any) -> None:
+    """Keep the result, and print it as the last line of stdout. `command`: what prints it, where that is not `make bench-<name>`."""
     versions = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -67,7 +67,7 @@ def finish(name: str, n: Any, **figures: Any) -> None:
         "versions": versions,
         "cores": os.cpu_count(),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "command": f"make bench-{name}",
+        "command": command or f"make bench-{name}",
     }
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", "utf-8")

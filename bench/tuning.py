@@ -75,6 +75,7 @@ def measure(name: str, folder: Path) -> None:
         verdict=decision.verdict,
         reason=decision.reason.en,
         rungs=rungs,
+        command=f"python bench/tuning.py {name}",
         size=built.reason,
     )
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,37 +12,26 @@ import numpy as np
 
 from rung.core.candidate import AdapterSlot
 from rung.core.errors import BackendError, UsageError
-from rung.core.hashing import hash_file, hash_json
-from rung.core.model import Capabilities, Completion, Failure, ModelRef, Request, TrainingParts, WeightsRef
+from rung.core.hashing import hash_file
+from rung.core.model import Capabilities, Completion, Failure, ModelRef, Request, TrainingParts
 from rung.models.choices import LabelTree, build_tree, score_choices
 from rung.models.embedded import NAME as EMBEDDED
-from rung.models.embedded import cache_folder, embedded_folder
+from rung.models.embedded import embedded_folder
+from rung.models.local_weights import Loaded, config_of, device_of, load, merge, precision_of, weights_of
 from rung.models.memory import return_memory
 from rung.models.packed import pack_linears
 from rung.models.sizes import sizes_of
-from rung.models.soft_prompt import check_soft_prompt, wear, worn
-from rung.models.template_check import check_template
+from rung.models.soft_prompt import wear, worn
 from rung.models.weights_check import (
-    check_adapter,
     check_config,
     check_config_file,
     check_same_kind,
-    check_weights,
 )
 
 BATCH_TOKENS = 12_288
 """Prompt and answer tokens, padding included, that go through the model at once."""
 BATCH_ROWS = 32
 _WHOLE = "model.safetensors"
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A module with its tokenizer, ready to answer."""
-
-    module: Any
-    tokenizer: Any
-    device: str
 
 
 class TransformersModel:
@@ -63,17 +51,17 @@ class TransformersModel:
         adapter: Path | None = None,
         loaded: Loaded | None = None,
     ) -> None:
-        device = _device(device)
+        device = device_of(device)
         self._place = embedded_folder() if id == EMBEDDED else Path(id)
         self._adapter = adapter
         self._kept = loaded
         self._borrowed = loaded is not None
         self._packed = False
         self._trees: dict[tuple[str, ...], LabelTree] = {}
-        chosen = _precision(precision, device)
+        chosen = precision_of(precision, device)
         if id != EMBEDDED and self._place.is_dir():
             check_config_file(self._place, chosen, device)
-        config = _config(str(self._place) if self._place.exists() else id, revision)
+        config = config_of(str(self._place) if self._place.exists() else id, revision)
         if not self._place.exists():
             check_config(config.to_dict(), id, chosen, device)
         self.ref = ModelRef(
@@ -82,7 +70,7 @@ class TransformersModel:
             revision=revision or getattr(config, "_commit_hash", None) or "",
             engine=f"transformers-{device}",
             precision=chosen,
-            weights=_weights_of(id, self._place),
+            weights=weights_of(id, self._place),
         )
         self.capabilities = Capabilities(
             trainable=True,
@@ -101,11 +89,11 @@ class TransformersModel:
             whole = self._adapter is not None and (self._adapter / _WHOLE).is_file()
             if self._adapter is not None and whole:
                 check_config_file(self._adapter, self.ref.precision, device)
-                check_same_kind(self._adapter, _config(place, self.ref.revision).to_dict(), self.ref.id)
+                check_same_kind(self._adapter, config_of(place, self.ref.revision).to_dict(), self.ref.id)
                 place = str(self._adapter)
-            self._kept = _load(place, self.ref.precision, device, self.ref.revision)
+            self._kept = load(place, self.ref.precision, device, self.ref.revision)
             if self._adapter is not None and not whole:
-                self._kept = replace(self._kept, module=_merge(self._kept.module, self._adapter, self.ref.id))
+                self._kept = replace(self._kept, module=merge(self._kept.module, self._adapter, self.ref.id))
         return self._kept
 
     @property
@@ -320,106 +308,3 @@ class TransformersModel:
                 Completion(text=text, finish="stop" if stopped else "length", tokens_out=len(kept) + stopped)
             )
         return completions
-
-
-def _device(device: str) -> str:
-    import torch
-
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise BackendError("E3006", device=device)
-    return device
-
-
-def _precision(precision: str, device: str) -> str:
-    import torch
-
-    if precision != "auto":
-        return precision
-    if device.startswith("cuda"):
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
-    # Emulated bf16 is slower than fp32, so it is chosen only where the processor has the instructions.
-    capable = torch.cpu._is_avx512_bf16_supported() if hasattr(torch.cpu, "_is_avx512_bf16_supported") else False
-    return "bf16" if capable or (torch.backends.mkldnn.is_available() and _arm_bf16()) else "fp32"
-
-
-def _arm_bf16() -> bool:
-    import platform
-
-    return platform.machine() in {"arm64", "aarch64"}
-
-
-def _config(place: str, revision: str) -> Any:
-    import transformers
-
-    try:
-        return transformers.AutoConfig.from_pretrained(
-            place, trust_remote_code=False, **({"revision": revision} if revision else {})
-        )
-    except (OSError, ValueError, KeyError) as error:
-        raise BackendError("E3002", name=place, reason=str(error).split("\n")[0][:300]) from error
-
-
-def _load(place: str, precision: str, device: str, revision: str) -> Loaded:
-    import torch
-    import transformers
-
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    dtype = {"bf16": torch.bfloat16, "fp32": torch.float32, "fp16": torch.float16}[precision]
-    arguments: dict[str, Any] = {"trust_remote_code": False}
-    if revision:
-        arguments["revision"] = revision
-    if Path(place).exists() and not any(Path(place).glob("*.safetensors")):
-        raise BackendError("E3007", path=place)
-    if Path(place).is_dir():
-        check_weights(Path(place))
-    try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(place, **arguments)
-        module = transformers.AutoModelForCausalLM.from_pretrained(
-            place, dtype=dtype, use_safetensors=True, **arguments
-        )
-    except (OSError, ValueError, KeyError) as error:
-        raise BackendError("E3002", name=place, reason=str(error).split("\n")[0][:300]) from error
-    if not tokenizer.chat_template:
-        raise BackendError("E3008", name=place)
-    if Path(place).parent != cache_folder():
-        check_template(str(tokenizer.chat_template), place)
-    # Decoding settings shipped with a model would warn about, or change, the greedy answers of every request.
-    module.generation_config = transformers.GenerationConfig(
-        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.eos_token_id
-    )
-    return Loaded(module.to(device).eval(), tokenizer, device)
-
-
-def _merge(module: Any, adapter: Path, base: str) -> Any:
-    import warnings
-
-    from peft import PeftModel
-
-    check_adapter(adapter, module, base)
-    check_soft_prompt(adapter, module, base)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=FutureWarning, message=".*is_gradient_checkpointing.*")
-        adapted = PeftModel.from_pretrained(module, adapter, use_safetensors=True)
-    return (wear(adapted) if adapted.active_peft_config.is_prompt_learning else adapted.merge_and_unload()).eval()
-
-
-def _weights_of(id: str, folder: Path) -> WeightsRef | None:
-    """Hash over a local folder's weight files (their names and content hashes)."""
-    if not folder.is_dir():
-        return None
-    files = sorted(folder.glob("*.safetensors"))
-    stamp = [(file.name, _file_hash(str(file), file.stat().st_size, file.stat().st_mtime_ns)) for file in files]
-    return WeightsRef(path=id if id == EMBEDDED else os.fspath(folder), sha256=hash_json(stamp, 64))
-
-
-_HASHES: dict[tuple[str, int, int], str] = {}
-
-
-def _file_hash(path: str, size: int, changed: int) -> str:
-    key = (path, size, changed)
-    if key not in _HASHES:
-        _HASHES[key] = hash_file(Path(path))
-    return _HASHES[key]

@@ -25,7 +25,8 @@ from rung.experiment.exporting.gguf_file import Quant
 from rung.experiment.exporting.subject import Subject
 from rung.methods.slots import seeded_sample
 from rung.models.llama_cpp_local import LlamaCppModel
-from rung.models.transformers_local import Loaded, TransformersModel
+from rung.models.local_weights import Loaded
+from rung.models.transformers_local import TransformersModel
 from rung.stats.intervals import clopper_pearson
 from rung.store.export import EngineProof, Parting, Proof
 
