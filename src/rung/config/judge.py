@@ -7,8 +7,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from rung.config.block import Block, doc
 from rung.config.load import load_config, problem_of, to_model_ref
-from rung.config.schema import Block, Config, JudgeConfig, doc
+from rung.config.schema import Config, JudgeConfig
 from rung.config.source import Source, read_yaml
 from rung.core.errors import Problem, UsageError
 from rung.core.model import ModelRef

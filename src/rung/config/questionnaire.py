@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from rung.config.schema import Block, doc, field_docs
+from rung.config.block import Block, doc
+from rung.config.schema import field_docs
 from rung.config.source import read_yaml
 from rung.core.errors import Problem, UsageError
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations, pairwise
 
-from rung.config.schema import CostConfig
+from rung.config.costs import CostConfig
 from rung.core.candidate import Candidate
 from rung.core.evaluation import Evaluation
 from rung.experiment.sentences import Teller, join_names, money_text, teller
