@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Every core has a worker of its own: more threads would only stand in each other's way. Before torch is loaded.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 DATASETS = Path(__file__).resolve().parents[2] / "shared" / "datasets"
 
