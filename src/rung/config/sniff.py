@@ -6,7 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -22,6 +22,8 @@ _MAX_LABELS = 200
 _LONGEST_LABEL = 60
 _TOKEN_STEPS = (32, 64, 128, 256, 512, 1024, 2048, 4096)
 _DENIAL = re.compile(r"\b(not|no|none|unknown|cannot)\b|没有|未|无|不", re.IGNORECASE)
+_QUESTION, _ANSWER = "question", "answer"
+"""What the last question and the answer of a dialogue are called; no columns of the file."""
 _BARE = re.compile(r"[^\W\d][\w./-]*( [\w./-]+)*")
 
 
@@ -36,6 +38,10 @@ class Guess:
     id: str | None = None
     group: str | None = None
     document: str | None = None
+    rejected: str | None = None
+    liked: str | None = None
+    messages: str | None = None
+    """The column of whole dialogues, which then stand for inputs and answer."""
     unused: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     longest: int = 0
@@ -62,10 +68,22 @@ def guess(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], documents: 
     id = _named(left, "id")
     if id and len(set(map(str, values[id]))) < len(rows):
         id = None
-    group = _named(left, "group")
+    messages = _named([name for name in left if all(map(_dialogue, values[name]))], "messages")
+    group = _named([name for name in left if name != messages], "group")
     document = _named(left, "document") if documents else None
     left = [name for name in left if name not in {id, group, document}]
     left = [name for name in left if _key(name) not in _NAMES["time"]] if len(left) > 2 else left
+    rejected = _named(left, "rejected") if len(left) > 2 else None
+    liked = (
+        next((n for n in left if _key(n) in _NAMES["liked"] and _is_thumb(values[n])), None) if len(left) > 2 else None
+    )
+    left = [name for name in left if name not in {rejected, liked}]
+    if messages is not None:
+        return _dialogue_guess(
+            columns,
+            values[messages],
+            Guess((_QUESTION,), _ANSWER, "text", "en", id, group, document, rejected, liked, messages),
+        )
     answer = _named(left, "answer") or _likely_answer(left, values)
     inputs = _likely_inputs([name for name in left if name != answer], values)
     if answer is None or not inputs:
@@ -82,12 +100,49 @@ def guess(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], documents: 
         id=id,
         group=group,
         document=document,
-        unused=tuple(name for name in columns if name not in {*inputs, answer, id, group, document}),
+        rejected=rejected,
+        liked=liked,
+        unused=tuple(name for name in columns if name not in {*inputs, answer, id, group, document, rejected, liked}),
         labels=tuple(sorted(counts)) if kind == "label" else (),
         longest=max(map(len, texts)),
         abstain=_abstention(counts) if documents and kind == "text" else None,
         schema=_schema([_mapping(value) for value in answers]) if kind == "json" else None,
     )
+
+
+def _dialogue_guess(columns: Sequence[str], values: Sequence[Any], found: Guess) -> Guess:
+    """A task of dialogues: the last message answers the one before it."""
+    turns = [turn for value in values for turn in _dialogue(value) or ()]
+    said = [str(turn.get("content") or turn.get("value") or "") for turn in turns]
+    answers = [
+        str(last.get("content") or last.get("value") or "")
+        for value in values
+        for last in (_dialogue(value) or [{}])[-1:]
+    ]
+    used = {found.id, found.group, found.document, found.rejected, found.liked, found.messages}
+    return replace(
+        found,
+        language=language_of(" ".join(said[:400])),
+        unused=tuple(name for name in columns if name not in used),
+        longest=max(map(len, answers)),
+    )
+
+
+def _dialogue(value: Any) -> list[dict[str, Any]] | None:
+    """A list of messages, as OpenAI or ShareGPT write them, or JSON text of one."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+    whole = (
+        isinstance(value, list) and value and all(isinstance(t, dict) and ("role" in t or "from" in t) for t in value)
+    )
+    return value if whole else None
+
+
+def _is_thumb(values: Sequence[Any]) -> bool:
+    return len({str(value).strip().casefold() for value in values}) <= 2
 
 
 def _said(value: Any) -> bool:
@@ -206,6 +261,9 @@ def _write(found: Guess, documents: str | None, file_name: str, n: int) -> str:
         yield f"output:  # {docs['output']}"
         yield line("output.kind", found.kind)
         yield line("output.column", found.answer)
+        for role in ("rejected", "liked"):
+            if (column := getattr(found, role)) is not None:
+                yield line(f"output.{role}", column)
         if 1 < len(found.labels) <= 30:
             yield line("output.labels", list(found.labels), off=True)
         if found.schema is not None:
@@ -216,7 +274,7 @@ def _write(found: Guess, documents: str | None, file_name: str, n: int) -> str:
             yield line("output.abstain", found.abstain)
         yield f"data:  # {docs['data']}"
         yield line("data.examples", file_name)
-        for role in ("id", "group", "document"):
+        for role in ("id", "group", "document", "messages"):
             if (column := getattr(found, role)) is not None:
                 yield line(f"data.{role}", column)
         if documents is not None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,3 +92,32 @@ def test_one_column_is_not_enough(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         propose_config(["text", "empty"], [{"text": "a", "empty": " "}], None, "rows.csv")
     assert caught.value.code == "E1241"
+
+
+def test_a_worse_answer_and_a_thumb_are_named(tmp_path: Path) -> None:
+    rows = [
+        {"question": f"How long is lease {n}?", "answer": f"{n} months", "rejected": f"{n} years", "thumbs up": "yes"}
+        for n in range(20)
+    ]
+    config = proposed(tmp_path, ["question", "answer", "rejected", "thumbs up"], rows)
+    assert (config.inputs, config.output.column) == (("question",), "answer")
+    assert (config.output.rejected, config.output.liked) == ("rejected", "thumbs up")
+
+
+@pytest.mark.parametrize("written", [list, json.dumps])
+@pytest.mark.parametrize(("role", "content"), [("role", "content"), ("from", "value")])
+def test_dialogues_are_seen_in_either_form_and_their_column_is_no_group(
+    tmp_path: Path, written: Callable[[Any], Any], role: str, content: str
+) -> None:
+    rows = [
+        {
+            "conversation": written(
+                [{role: "user", content: f"押金什么时候退？{n}"}, {role: "assistant", content: "三十天内。"}]
+            ),
+            "customer": f"c{n}",
+        }
+        for n in range(20)
+    ]
+    config = proposed(tmp_path, ["conversation", "customer"], rows)
+    assert (config.data.messages, config.data.group) == ("conversation", "customer")
+    assert (config.inputs, config.output.kind, config.language) == (("question",), "text", "zh")
