@@ -27,7 +27,7 @@ PLAN: dict[str, tuple[dict[str, Any], list[str], dict[str, Any]]] = {
     ),
     "cluener": ({"train": 300, "test": 60}, ["prompt", "fine_tune"], {"fine_tune": SHORT}),
     "gsm8k": (
-        {"train": 200, "test": 40},
+        {"train": 120, "test": 30},
         ["prompt", "fine_tune", "fine_tune+reinforce"],
         {"fine_tune": SHORT, "reinforce": {"max_steps": 6, "evaluations": 1, "max_seconds": 120.0}},
     ),
@@ -35,7 +35,7 @@ PLAN: dict[str, tuple[dict[str, Any], list[str], dict[str, Any]]] = {
     "kto-en": ({"rows": 90}, ["prompt", "preference-kto"], {"preference": SHORT}),
     "ntrex-zh-en": ({"rows": 160}, ["prompt", "fine_tune"], {"fine_tune": SHORT}),
     "alpaca-zh": ({"rows": 140}, ["prompt", "fine_tune"], {"fine_tune": SHORT}),
-    "xquad-en": ({"articles": 6}, ["rag", "rag+fine_tune", "rag+fine_tune-aware"], {"rag+fine_tune": SHORT}),
+    "xquad-en": ({}, ["rag", "rag+fine_tune", "rag+fine_tune-aware"], {"rag+fine_tune": SHORT}),
     "clauses-en": ({}, ["prompt", "fine_tune"], {"fine_tune": SHORT}),
     "desk-dialogue": ({}, ["prompt", "fine_tune", "soft_prompt-p_tuning"], {"fine_tune": SHORT}),
 }
@@ -65,7 +65,7 @@ def measure(name: str, folder: Path) -> None:
             continue
         found = run.read_evaluation(outcome.candidate, "test").summaries
         rungs[cell.method] = {
-            **{metric: [round(value, 4) for value in (s.value, s.low, s.high)] for metric, s in found.items()},
+            **{metric: [_rounded(value) for value in (s.value, s.low, s.high)] for metric, s in found.items()},
             "seconds": round(outcome.spent.seconds),
             **{key: outcome.notes[key] for key in ("stopped", "converged") if key in outcome.notes},
         }
@@ -78,6 +78,11 @@ def measure(name: str, folder: Path) -> None:
         command=f"python bench/tuning.py {name}",
         size=built.reason,
     )
+
+
+def _rounded(value: float | None) -> float | None:
+    """None where no answer could be scored: a model that writes no JSON at all has no F1."""
+    return None if value is None else round(value, 4)
 
 
 def main() -> None:

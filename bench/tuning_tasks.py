@@ -290,21 +290,30 @@ def alpaca_zh(folder: Path, *, rows: int = 200, seed: int = SEED, more: More | N
 
 
 def xquad(
-    folder: Path, *, articles: int = 16, seed: int = SEED, language: str = "en", more: More | None = None
+    folder: Path,
+    *,
+    articles: int = 32,
+    each: int = 5,
+    seed: int = SEED,
+    language: str = "en",
+    more: More | None = None,
 ) -> Built:
-    """Questions over paragraphs as documents; whole articles lie in one split. Prompts grow by the passages that a rung shows."""
+    """Questions over paragraphs as documents, `each` of an article; whole articles lie in one split. Prompts grow by the passages shown."""
     source = need_datasets("qa_en_zh_xquad") / "qa_en_zh_xquad" / f"xquad.{language}.json.gz"
     data: list[Any] = json.loads(gzip.open(source, "rt", encoding="utf-8").read())["data"]
     (folder / "documents").mkdir(parents=True, exist_ok=True)
     rows: list[Row] = []
     for a in sorted(np.random.default_rng(seed_from("xquad", seed)).permutation(len(data))[:articles]):
+        of_article: list[Row] = []
         for p, paragraph in enumerate(data[a]["paragraphs"]):
             name = f"{a:02d}-{p}.txt"
             (folder / "documents" / name).write_text(paragraph["context"], "utf-8")
-            rows += [
+            of_article += [
                 {"id": q["id"], "question": q["question"], "answer": q["answers"][0]["text"], "article": f"article {a}", "document": name}
                 for q in paragraph["qas"]
             ]  # fmt: skip
+        chosen = np.random.default_rng(seed_from("xquad", seed, int(a))).permutation(len(of_article))[:each]
+        rows += [of_article[i] for i in sorted(chosen)]
     told = {"en": "Answer the question about an encyclopedia article.", "zh": "回答关于百科文章的问题。"}
     settings = {
         "language": language,
@@ -316,7 +325,7 @@ def xquad(
         "metrics": ["token_f1", "exact_match", "retrieval_recall"],
     }
     picked = pick(rows, lambda row: (row["question"], row["answer"]), len(rows), "xquad", seed)
-    reason = "a third of the 48 articles: a passage in each prompt makes rows of 300 tokens and more"
+    reason = "a few questions of many articles, since an article counts as one case; a passage in each prompt makes rows of 300 tokens"
     return save(folder, settings, {"examples": picked}, reason, more)
 
 
