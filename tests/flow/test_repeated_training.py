@@ -13,12 +13,11 @@ from tiny_llama import write_model
 
 from rung.core.answer import answer_many, open_candidate
 from rung.core.method import Budget
-from rung.methods.hyper_search import Stopped
 from rung.methods.named import method_named
 from rung.methods.slots import new_candidate, prompt_slot
-from rung.methods.trainings import Trainings
+from rung.methods.trainings import RowCourse, Trainings
 from rung.methods.tuning import open_for
-from rung.methods.watching import Moment
+from rung.methods.watching import Moment, Stopped
 from rung.models.transformers_local import TransformersModel
 from rung.training.rows import render_rows
 from rung.training.settings import TrainSettings
@@ -61,7 +60,8 @@ def test_a_trial_that_is_stopped_leaves_no_process_and_can_go_on(tmp_path: Path,
     opened = open_for(data, candidate, model)
     rows, dev = render_rows(opened, data.train), render_rows(opened, data.dev)
     settings = TrainSettings(rank=2, epochs=50.0, batch_size=4, evaluations=50, patience=0)
-    trainings = Trainings(data.folder, Job(model.ref, candidate, data.task, settings), rows, dev, Budget(Notebook()))
+    course = RowCourse(Job(model.ref, candidate, data.task, settings), rows, dev)
+    trainings = Trainings(data.folder, course, Budget(Notebook()))
     seen: list[Moment] = []
 
     def watch(moment: Moment) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from rung.core.candidate import Candidate
 from rung.core.model import Model
 from rung.core.task import FitData
+
+Order = TypeVar("Order")
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,22 @@ class Journal(Protocol):
         ...
 
 
+class Workers(Protocol):
+    """Other processes that make pieces of work at the same time, on machines that all see the run folder under the same path."""
+
+    def count(self) -> int:
+        """How many pieces at the same time."""
+        ...
+
+    def carry_out(self, work: Callable[[Order], Made], orders: Sequence[Order]) -> Iterator[tuple[int, Made]]:
+        """Each order's place and what came of it, as it is done, in any order. Everything crosses as a pickled copy."""
+        ...
+
+    def spent(self) -> Cost:
+        """What their work has taken there so far; `seconds`: how long this process has waited for them."""
+        ...
+
+
 @dataclass(frozen=True)
 class Budget:
     """What a method may spend. `deadline` is a `time.monotonic` reading."""
@@ -75,6 +94,8 @@ class Budget:
     """Puts a model that a method opens for itself on the run's account: what it charges counts towards the limit on money."""
     processes: int = 1
     """Processes on this machine that share one training: one for each device."""
+    workers: Workers | None = None
+    """Who makes several trainings of one rung at the same time; None: they are made here, one after another."""
 
     @property
     def left(self) -> float:

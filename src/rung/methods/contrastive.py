@@ -9,7 +9,8 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from rung.core.answer import CANDIDATE, create_encoder
@@ -25,26 +26,30 @@ from rung.methods.label_pairs import label_dev, label_pairs, pairs_each
 from rung.methods.passage_pairs import ENOUGH, OWN_PAIRS, Mined, passage_pairs
 from rung.methods.rag import SMALL_CHUNK, rag_grid
 from rung.methods.search import SEARCH_SETTINGS, search, search_cost, search_of
+from rung.methods.search_space import SEARCHABLE
 from rung.methods.slots import encoder_named, new_candidate, passages_slot, prompt_slot, recipe_of
+from rung.methods.trainings import REPEATS, Trainings, repeats, train_as_asked
 from rung.methods.tuning import Setting, best, try_settings
-from rung.methods.watching import TrainingWatch
 from rung.models.linear import fit_linear
 from rung.retrieval.chunk import chunk_documents
 from rung.training.contrastive import SETTINGS, ContrastSettings, contrast_settings
-from rung.training.encoder_job import EncoderJob, tune_encoder
-from rung.training.pairs import DevSet
+from rung.training.encoder_job import EncoderJob, tune_encoder, write_encoder_job
+from rung.training.pairs import DevSet, Pair
+from rung.training.runner import Trained
+from rung.training.settings import TrainSettings
 
 TUNED = f"folder:{CANDIDATE}/encoder"
 """The tuned encoder's name in a candidate's slots: it lies in the candidate's own folder."""
 _TRAINABLE = frozenset({"minilm", "folder"})
 _START_SECONDS = 12.0
-"""Starting the child and reading the weights, taken off a budget before training."""
-_FEWEST_SECONDS = 5.0
+"""Starting the child and reading the weights."""
 _CHARS = 6 * SMALL_CHUNK
 """Characters of a passage, about."""
 _EPOCHS = 3.0
 """Times that questions are seen: they are few, where the pairs of labels are many."""
 _TIMED: dict[str, float] = {}
+_SEARCHABLE = (SEARCHABLE & SETTINGS) - {"adapter"}
+"""Hyper-parameters that an encoder's training has; pairs are mined once for all trials, so what they are made by is not among them."""
 
 
 class ContrastiveLabels:
@@ -52,7 +57,7 @@ class ContrastiveLabels:
 
     name = "contrastive_labels"
     rank = 15
-    settings = SETTINGS
+    settings = SETTINGS | REPEATS
     uses_model = False
     trained = True
     opt_in = True
@@ -69,14 +74,14 @@ class ContrastiveLabels:
         settings, contrast = contrast_settings(_own(fit.hints))
         texts = [example.asked for example in fit.train]
         chars = sum(map(len, texts)) * pairs_each(len(texts), contrast.pairs) * (2 + contrast.hard_negatives)
-        return _cost(fit, chars * settings.epochs)
+        return _cost(fit, chars * settings.epochs * repeats(_often(fit, *REPEATS), settings, searchable=_SEARCHABLE))
 
     def adapt(self, fit: FitData, model: Model, budget: Budget) -> Candidate:
         def mine(contrast: ContrastSettings) -> Mined:
             pairs = label_pairs(fit, hard=contrast.hard_negatives, per_text=contrast.pairs)
             return Mined(pairs, label_dev(fit), {"labels": len({pair.families[0] for pair in pairs})})
 
-        encoder = _tuned(fit, budget, mine)
+        encoder = _tuned(fit, budget, mine, _often(fit, *REPEATS))
         examples = [example for example in fit.train if example.references]
         ref = fit_linear(
             "embedding",
@@ -103,7 +108,7 @@ class Contrastive:
 
     name = "contrastive"
     rank = 35
-    settings = SETTINGS | SEARCH_SETTINGS
+    settings = SETTINGS | SEARCH_SETTINGS | {"seeds"}
     trained = True
     opt_in = True
 
@@ -120,7 +125,8 @@ class Contrastive:
         settings, contrast = contrast_settings({"epochs": _EPOCHS, **_own(fit.hints)})
         own = min(OWN_PAIRS, sum(len(document.text) for document in fit.documents) // 100)
         pairs = len(fit.train) if len(fit.train) >= ENOUGH else own
-        training = _cost(fit, pairs * _CHARS * (1.3 + contrast.hard_negatives) * settings.epochs)
+        chars = pairs * _CHARS * (1.3 + contrast.hard_negatives)
+        training = _cost(fit, chars * settings.epochs * repeats(_often(fit, "seeds"), settings))
         how = search_of(fit.hints, self.name)
         asking = search_cost(fit, model, how, len(rag_grid(wide=how.wide)), longer=3.0)
         seconds, cpu = training.seconds + asking.seconds, training.cpu_seconds + asking.cpu_seconds
@@ -136,7 +142,8 @@ class Contrastive:
             index = create("retriever", recipe.kind, folder=folder, encoder=encoder_named(fit.encoder))
             return passage_pairs(fit, items, index, hard=contrast.hard_negatives)
 
-        _tuned(fit, budget, mine, share=0.5, epochs=_EPOCHS)
+        # The other half of the time is for asking; `search` says here how that is done.
+        _tuned(fit, budget, mine, _often(fit, "seeds"), share=0.5, epochs=_EPOCHS)
         settings = [self._setting(fit, model, point) for point in rag_grid(wide=how.wide)]
         return search(fit, model, budget, settings, how).candidate
 
@@ -158,17 +165,48 @@ def _own(hints: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in hints.items() if name in SETTINGS}
 
 
+def _often(fit: FitData, *names: str) -> dict[str, Any]:
+    """What a block of task.yaml says of how often the encoder is trained."""
+    return {name: fit.hints[name] for name in names if name in fit.hints}
+
+
+@dataclass(frozen=True)
+class EncoderCourse:
+    """An encoder that learns pairs."""
+
+    job: EncoderJob
+    pairs: list[Pair]
+    dev: DevSet
+
+    @property
+    def settings(self) -> TrainSettings:
+        return self.job.settings
+
+    @property
+    def size(self) -> int:
+        return len(self.pairs)
+
+    def write(self, folder: Path, settings: TrainSettings) -> None:
+        write_encoder_job(folder, replace(self.job, settings=settings), self.pairs, self.dev)
+
+    def train(self, folder: Path, settings: TrainSettings, report: Callable[[dict[str, Any]], None]) -> Trained:
+        job = replace(self.job, settings=settings)
+        tuned = tune_encoder(folder, job, self.pairs, self.dev, report=report)
+        return Trained(tuned.folder, "", tuned.result)
+
+
 def _tuned(
     fit: FitData,
     budget: Budget,
     mine: Callable[[ContrastSettings], Mined],
+    often: Mapping[str, Any],
     *,
     share: float = 1.0,
     **defaults: Any,
 ) -> Encoder:
     """The task's encoder, tuned on what `mine` finds and put into `encoder/` of the candidate's folder.
 
-    `share`: of the time left, what training may take. Raises DataError E2890 where there is nothing to learn from.
+    `often`: seeds and search. `share`: of the time left, what training may take. Raises DataError E2890 where there is nothing to learn from.
     """
     settings, contrast = contrast_settings({"seed": fit.seed, **defaults, **_own(fit.hints)})
     work, kept = fit.folder / "training", fit.folder / "encoder"
@@ -177,21 +215,17 @@ def _tuned(
     if not (work / "result.json").is_file():
         mined = mine(contrast)
         budget.journal.note("pairs", {"n": len(mined.pairs), "dev": len(mined.dev.queries), **mined.note})
-    limit = settings.max_seconds
-    if limit is None and budget.seconds is not None:
-        limit = max(_FEWEST_SECONDS, budget.left * share - _START_SECONDS)
-    job = EncoderJob(fit.encoder, encoder_named(fit.encoder).id, replace(settings, max_seconds=limit), contrast)
-    watch = TrainingWatch(budget.progress, limit=limit)
-
-    def report(line: dict[str, Any]) -> None:
-        watch(line)
-
-    tuned = tune_encoder(work, job, mined.pairs, mined.dev, report=report)
-    note_training(budget, tuned.result, settings)
+    job = EncoderJob(fit.encoder, encoder_named(fit.encoder).id, settings, contrast)
+    course = EncoderCourse(job, mined.pairs, mined.dev)
+    left = None if budget.seconds is None else budget.left * share
+    trainings = Trainings(fit.folder, course, replace(budget, seconds=left, started=time.monotonic()))
+    chosen = train_as_asked(trainings, often, searchable=_SEARCHABLE)
+    tuned = chosen.trained
+    note_training(budget, tuned.result, chosen.settings)
     budget.journal.note("contrast", {**asdict(contrast), **tuned.result.facts})
-    if tuned.folder.is_dir():
+    if tuned.adapter.is_dir():
         shutil.rmtree(kept, ignore_errors=True)
-        tuned.folder.rename(kept)
+        tuned.adapter.rename(kept)
     return create_encoder(TUNED, fit.folder)
 
 

@@ -20,6 +20,7 @@ from rung.core.task import Example, FitData
 from rung.methods.estimate import training_cost
 from rung.methods.fine_tune import MIN_ROWS, TRAINING, settings_from, training_blockers, tune
 from rung.methods.slots import new_candidate, prompt_slot
+from rung.methods.trainings import repeats
 from rung.methods.tuning import metric_of, open_for
 from rung.methods.writer import open_writer
 from rung.training.rows import TrainingRow, render_rows
@@ -54,7 +55,8 @@ class Distill:
         return training_blockers(fit, model) or ([] if fit.hints.get("teacher") else ["E2465"])
 
     def estimate(self, fit: FitData, model: Model) -> Cost:
-        return training_cost(fit, model, epochs=settings_from(_rest(fit)).epochs)
+        settings = settings_from(_rest(fit))
+        return training_cost(fit, model, epochs=settings.epochs, longer=repeats(_rest(fit), settings))
 
     def adapt(self, fit: FitData, model: Model, budget: Budget) -> Candidate:
         plain = new_candidate(fit, model, self.name, prompt_slot(fit.task, layout="compact"))

@@ -11,8 +11,10 @@ from rung.core.model import Model
 from rung.core.task import FitData
 from rung.methods.slots import new_candidate, prompt_slot
 from rung.training.batches import TokenRow
-from rung.training.memory import MemoryPlan, RowTokens, Scoring, plan_memory
+from rung.training.memory import MemoryPlan, plan_memory
+from rung.training.row_tokens import RowTokens, Scoring
 from rung.training.settings import TrainSettings
+from rung.training.work import Kind
 
 _REMOTE_SECONDS = 1.0
 _TIMED: dict[tuple[str, str], float] = {}
@@ -54,20 +56,21 @@ def training_cost(
     longer: float = 1.0,
     rows_longer: float = 1.0,
     settings: TrainSettings | None = None,
+    kind: Kind = "targets",
 ) -> Cost:
     """`longer`: how many times the work of the bare questions it is; `rows_longer`: how many times as long a row is.
 
-    `settings`: what the fit's hints say when absent.
+    `settings`: what the fit's hints say when absent. `kind`: what is learned, as a job names it.
     """
     seconds = seconds_per_question(fit, model) * len(fit.train) * epochs * TRAINING_FACTOR * longer
-    plan = training_memory(fit, model, settings or _hinted(fit), rows_longer=rows_longer)
+    plan = training_memory(fit, model, settings or _hinted(fit), rows_longer=rows_longer, kind=kind)
     gib = float(1 << 30)
     memory, disk = (3.0, 0.0) if plan is None else (plan.peak / gib, plan.disk / gib)
     return Cost(seconds=seconds, cpu_seconds=seconds * 2, memory_gib=memory, disk_gib=disk)
 
 
 def training_memory(
-    fit: FitData, model: Model, settings: TrainSettings, *, rows_longer: float = 1.0
+    fit: FitData, model: Model, settings: TrainSettings, *, rows_longer: float = 1.0, kind: Kind = "targets"
 ) -> MemoryPlan | None:
     """What a training will take at its peak, planned by some of the rows; None for a model that does not tell its sizes."""
     sizes, encode = model.capabilities.sizes, getattr(model, "encode", None)
@@ -79,8 +82,13 @@ def training_memory(
     found = RowTokens.of(
         [TokenRow(*encode(r, e.references[0])) for r, e in zip(requests, taken, strict=True)]
     ).stretched(rows_longer)
-    tree = sum(len(encode(requests[0], label)[1]) for label in fit.task.output.labels)
-    dev = Scoring(DEV_ROWS, found.mean - found.target, 0 if tree else requests[0].max_tokens, tree)
+    labels = [len(encode(requests[0], label)[1]) for label in fit.task.output.labels]
+    written, tree = 0 if labels else requests[0].max_tokens, sum(labels)
+    dev = Scoring(DEV_ROWS, found.mean - found.target, written, tree)
+    if kind == "preference":
+        found = found.compared(settings)
+    elif kind == "reinforce":
+        found = found.rewarded(settings, written or max(labels), tree)
     return plan_memory(sizes, settings, found, dev if fit.dev else None)
 
 

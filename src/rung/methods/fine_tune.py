@@ -17,7 +17,7 @@ from rung.methods.headroom import Headroom
 from rung.methods.learning_curve import DEV_LIMIT, curve_headroom
 from rung.methods.seeds import shorter
 from rung.methods.slots import new_candidate, prompt_slot, seeded_sample
-from rung.methods.trainings import REPEATS, Trainings, repeats, train_as_asked
+from rung.methods.trainings import REPEATS, RowCourse, Trainings, repeats, train_as_asked
 from rung.methods.tuning import open_for
 from rung.training.attach import slot_kind
 from rung.training.progress import TrainingResult
@@ -104,7 +104,7 @@ def tune(
         model.release()
 
     job = Job(model.ref, asked, fit.task, settings, kind, start, budget.processes)
-    chosen = train_as_asked(Trainings(fit.folder, job, rows, dev, budget), fit.hints)
+    chosen = train_as_asked(Trainings(fit.folder, RowCourse(job, rows, dev), budget), fit.hints)
     trained, settings = chosen.trained, chosen.settings
     note_training(budget, trained.result, settings)
     adapter = fit.folder / "adapter"

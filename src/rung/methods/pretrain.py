@@ -12,6 +12,7 @@ from rung.core.task import FitData
 from rung.methods.estimate import training_cost
 from rung.methods.fine_tune import TRAINING, settings_from, training_blockers, tune
 from rung.methods.slots import new_candidate, prompt_slot
+from rung.methods.trainings import repeats
 from rung.retrieval.chunk import chunk_documents
 from rung.training.rows import TrainingRow
 
@@ -36,7 +37,9 @@ class Pretrain:
         hints = {key: value for key, value in fit.hints.items() if key != "block_words"}
         words = sum(len(document.text.split()) for document in fit.documents)
         asked = max(1, sum(len(example.asked.split()) for example in fit.train))
-        return training_cost(fit, model, epochs=settings_from(hints, **_DEFAULTS).epochs, longer=words / asked)
+        settings = settings_from(hints, **_DEFAULTS)
+        longer = words / asked * repeats(hints, settings)
+        return training_cost(fit, model, epochs=settings.epochs, longer=longer)
 
     def adapt(self, fit: FitData, model: Model, budget: Budget) -> Candidate:
         plain = new_candidate(fit, model, self.name, prompt_slot(fit.task, layout="compact"))

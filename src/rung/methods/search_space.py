@@ -95,17 +95,18 @@ def _rounded(value: float) -> float:
     return float(f"{value:.3g}")
 
 
-def asked_space(asked: Mapping[str, Any], settings: TrainSettings) -> Space:
+def asked_space(asked: Mapping[str, Any], settings: TrainSettings, searchable: frozenset[str] = SEARCHABLE) -> Space:
     """The ranges of task.yaml: two numbers of a setting that is a fraction are ends, anything else is a list of choices.
 
     Raises UsageError E2441 for a name that cannot be searched, E2442 for values that are no range, E2460 for impossible ones.
     """
+    for name in asked:
+        if name not in searchable:
+            raise UsageError("E2441", name=name, known=", ".join(sorted(searchable)))
     return {name: _asked(name, values, settings) for name, values in asked.items()}
 
 
 def _asked(name: str, values: Any, settings: TrainSettings) -> Range | Choices:
-    if name not in SEARCHABLE:
-        raise UsageError("E2441", name=name, known=", ".join(sorted(SEARCHABLE)))
     numeric = not isinstance(_DEFAULTS[name], str)
     if not isinstance(values, Sequence) or isinstance(values, str) or len(values) < 2 or _odd(values, numeric):
         raise UsageError("E2442", name=name, value=values)

@@ -11,15 +11,14 @@ from statistics import fmean
 from typing import Any
 
 from rung.core.durable import write_json
-from rung.core.errors import BackendError, DataError, RungError, UsageError
+from rung.core.errors import UsageError
+from rung.methods.attempts import Piece, attempts, shares
 from rung.methods.trainings import Chosen, Trainings
 from rung.methods.watching import Part
 from rung.training.progress import TrainingResult
 from rung.training.settings import TrainSettings
 
 MOST_SEEDS = 20
-FAILURES = frozenset({"E2802", "E3020", "E3021", "E3022"})
-"""A loss that is no number, a training process that died, too little memory: these settings failed, others may not."""
 _POINTS = 150
 
 
@@ -52,29 +51,36 @@ def seeds_of(hints: Mapping[str, Any]) -> int:
 def train_seeds(trainings: Trainings, settings: TrainSettings, n: int, *, begins: float = 0.0) -> Chosen:
     """Train with `n` seeds in sub-folders, each with an even part of the time left, and keep the best on dev.
 
-    A seed that is finished is not trained again. Of equal dev scores the one with the lower dev loss is kept. Notes `seeds`,
+    Where there are workers, all seeds are trained at the same time. A seed that is finished is not trained again. Of equal dev scores the one with the lower dev loss is kept. Notes `seeds`,
     `seed_spread` and `seed_curves`. A seed that fails is counted; raises its error when all do.
     """
     home, place = trainings.folder / "seeds", trainings.folder / "training"
     kept = home / "chosen.json"
     if not kept.is_file():
-        found: list[_Seed] = []
-        error: RungError | None = None
-        for i in range(n):
-            part = Part(f"seed-{i + 1}", i + 1, n, begins + (1 - begins) * i / n, (1 - begins) / n)
-            seeded = replace(settings, seed=settings.seed + i)
-            folder = home / f"seed-{i + 1}"
-            try:
-                found.append(_Seed(seeded.seed, trainings.one(folder, seeded, part=part, share=1 / (n - i)).result))
-            except (DataError, BackendError) as failed:
-                if failed.code not in FAILURES:
-                    raise
-                error = failed
-                found.append(_Seed(seeded.seed, None, failed.code))
+        workers = trainings.workers if trainings.workers and trainings.workers.count() > 1 else None
+        pieces = [
+            Piece(
+                home / f"seed-{i + 1}",
+                replace(settings, seed=settings.seed + i),
+                Part(f"seed-{i + 1}", i + 1, n, begins + (1 - begins) * i / n, (1 - begins) / n),
+                share,
+            )
+            for i, share in enumerate(shares(n, workers))
+        ]
+        made = sorted(attempts(trainings, pieces, workers), key=lambda attempt: attempt.place)
+        found = [
+            _Seed(
+                settings.seed + attempt.place,
+                attempt.trained.result if attempt.trained else None,
+                attempt.problem.code if attempt.problem else "",
+            )
+            for attempt in made
+        ]
         best = _best(found)
         if best is None:
-            assert error is not None
-            raise error
+            problem = made[-1].problem
+            assert problem is not None
+            raise problem
         write_json(kept, {"chosen": best, **_notes(found)})
     record = json.loads(kept.read_text("utf-8"))
     for name in ("seeds", "seed_spread", "seed_curves"):

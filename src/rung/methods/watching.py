@@ -71,6 +71,10 @@ class Moment:
         )
 
 
+class Stopped(Exception):
+    """Raised by who watches a training, to end it."""
+
+
 @runtime_checkable
 class Watching(Protocol):
     """What a Progress has that wants to know more of a training than how far it is."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
 from small_task import scripted, write_task
 
 from rung.core.errors import BackendError, UsageError
+from rung.core.method import Cost
 from rung.experiment import run as running
-from rung.experiment.fan_out import Order, make_apart, workers_on
+from rung.experiment.fan_out import Order
 from rung.experiment.limits import Limits
 from rung.experiment.run import run_task
+from rung.experiment.workers import workers_on
 
 THREE = (scripted("hasty", 3), scripted("careful", 11), scripted("wise"))
 
@@ -26,10 +28,13 @@ class Here:
     def count(self) -> int:
         return 2
 
-    def carry_out(self, orders: Sequence[Order]) -> Iterator[tuple[Order, str]]:
-        for order in reversed(orders):
-            self.made.append(order.cell["model"])
-            yield order, make_apart(order)
+    def carry_out(self, work: Callable[[Order], str], orders: Sequence[Order]) -> Iterator[tuple[int, str]]:
+        for place in reversed(range(len(orders))):
+            self.made.append(orders[place].cell["model"])
+            yield place, work(orders[place])
+
+    def spent(self) -> Cost:
+        return Cost()
 
 
 @pytest.fixture

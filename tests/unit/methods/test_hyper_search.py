@@ -20,7 +20,7 @@ from rung.core.method import Budget
 from rung.core.model import ModelRef
 from rung.methods.hyper_search import HyperSearch, hyper_search, hyper_search_of, shortened
 from rung.methods.search_space import Choices, Range, usual_space, with_values
-from rung.methods.trainings import Trainings, repeats, train_as_asked
+from rung.methods.trainings import RowCourse, Trainings, repeats, train_as_asked
 from rung.training.progress import TrainingResult
 from rung.training.runner import Trained
 from rung.training.settings import TrainSettings
@@ -80,7 +80,8 @@ def trainings(folder: Path, *, seed: int = 0, notebook: Notebook | None = None, 
         method="fine_tune", model=reference, prompt=PromptSlot(instruction="x", fields=("text",)), output=OutputSlot()
     )
     job = Job(reference, candidate, task(), TrainSettings(seed=seed))
-    return Trainings(folder, job, [None] * 400, [None] * 8, Budget(notebook or Notebook(), **budget))  # type: ignore[list-item]
+    course = RowCourse(job, [None] * 400, [None] * 8)  # type: ignore[list-item]
+    return Trainings(folder, course, Budget(notebook or Notebook(), **budget))
 
 
 @pytest.fixture
