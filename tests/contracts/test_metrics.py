@@ -62,8 +62,9 @@ ANSWERS_OF = {
     "bleu": "long",
     "chrf": "long",
     **dict.fromkeys(("retrieval_recall", "retrieval_mrr", "retrieval_ndcg"), "passages"),
-    **dict.fromkeys(("citation_precision", "citation_recall"), "passages"),
+    **dict.fromkeys(("citation_precision", "citation_recall", "citation_support", "quote_support"), "passages"),
     **dict.fromkeys(("answered_share", "abstain_precision", "abstain_recall", "answered_f1"), "abstain"),
+    "answerable_balance": "abstain",
 }
 
 
@@ -89,7 +90,10 @@ def case(kind: str) -> tuple[Task, list[Example], list[Answer]]:
         answers = [
             replace(answer, passages=("0.md#1", "1.md#7", "2.md#1")[n % 3 :]) for n, answer in enumerate(answers)
         ]
-        answers = [replace(answer, citations=answer.passages[:1]) for answer in answers]
+        answers = [
+            replace(answer, citations=answer.passages[:1], quoted=2, unsupported_quotes=("no",) * (n % 3))
+            for n, answer in enumerate(answers)
+        ]
         answers.append(replace(answers[0], example="unmarked"))
     return task, examples, answers
 

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rung.core.answer import Item
 from rung.core.task import Document
@@ -51,7 +52,8 @@ def chunk_documents(documents: Sequence[Document], chunk_words: int, overlap: in
 
     Item: `id` is `<document id>#<n>`, n from 1, with the page where there are pages: `report.pdf#4 (p. 2)`. `text` is
     the title and the headings, then characters `start` to `end` of the document, unchanged, as its last `end - start`
-    characters; the title and headings do not count towards `chunk_words`. `payload` = {document, title, start, end}.
+    characters; the title and headings do not count towards `chunk_words`. `payload` = {document, title, start, end}, with
+    the document's `access` and `metadata` where it has them.
     """
     if chunk_words < _LEAST or not 0 <= overlap < chunk_words:
         raise ValueError(
@@ -63,7 +65,11 @@ def chunk_documents(documents: Sequence[Document], chunk_words: int, overlap: in
             body = passage.span.of(document.text)
             text = f"{passage.above}\n{body}" if passage.above else body
             start, end = passage.span
-            payload = {"document": document.id, "title": document.title, "start": start, "end": end}
+            payload: dict[str, Any] = {"document": document.id, "title": document.title, "start": start, "end": end}
+            if document.access:
+                payload["access"] = sorted(set(document.access))
+            if document.metadata:
+                payload["metadata"] = dict(document.metadata)
             # The id is what a citation shows; it ends with the page where the document has pages.
             place = document.place(start).replace("#", "")
             items.append(Item(f"{document.id}#{n} ({place})" if place else f"{document.id}#{n}", text, payload))

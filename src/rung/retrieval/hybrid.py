@@ -1,8 +1,8 @@
-"""From scores to ranks: the best of each query, and two rankings fused into one."""
+"""From scores to ranks: the best of several parts put together, and two rankings fused into one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,24 +18,27 @@ DEPTH = 100
 class Ranking:
     """Positions in the index, best first, and their scores."""
 
-    positions: NDArray[np.intp]
-    scores: NDArray[np.float32]
+    positions: NDArray[np.int64]
+    scores: NDArray[np.float64]
 
 
-def rank(scores: NDArray[np.float32], k: int) -> Iterator[Ranking]:
-    """The k best positions of every row of scores [n_queries, n]; the lower position wins a tie, -inf never counts."""
-    for row in scores:
-        least = np.partition(row, row.size - k)[row.size - k] if k < row.size else -np.inf
-        # Everything that ties with the k-th best is kept, so that position decides and not the partition's order.
-        able = np.flatnonzero((row >= least) & (row > -np.inf))
-        positions = able[np.argsort(-row[able], kind="stable")[:k]]
-        yield Ranking(positions, row[positions])
+def best_of(rankings: Sequence[Ranking], k: int) -> Ranking:
+    """The k best of several rankings, and all that tie with the last of them, in no order."""
+    positions = np.concatenate([ranking.positions for ranking in rankings])
+    scores = np.concatenate([ranking.scores for ranking in rankings])
+    if scores.size > k:
+        kept = scores >= np.partition(scores, -k)[-k]
+        positions, scores = positions[kept], scores[kept]
+    return Ranking(positions, scores)
 
 
 def fuse(rankings: Sequence[Ranking], k: int) -> Ranking:
-    """Reciprocal rank fusion: 1 / (60 + rank), summed over the rankings that hold a position (Cormack et al. 2009)."""
+    """Reciprocal rank fusion: 1 / (60 + rank), summed over the rankings that hold a position (Cormack et al. 2009).
+
+    The lower position wins a tie.
+    """
     positions, slots = np.unique(np.concatenate([ranking.positions for ranking in rankings]), return_inverse=True)
     gains = np.concatenate([1 / (RRF_K + np.arange(1, ranking.positions.size + 1)) for ranking in rankings])
-    scores = np.bincount(slots, weights=gains, minlength=positions.size).astype(np.float32)
+    scores = np.bincount(slots, weights=gains, minlength=positions.size).astype(np.float32).astype(np.float64)
     best = np.argsort(-scores, kind="stable")[:k]
     return Ranking(positions[best], scores[best])

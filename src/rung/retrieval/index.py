@@ -1,31 +1,27 @@
-"""The index: items with BM25 weights and vectors in one folder, published whole and checked when opened."""
+"""The index: items found by their words and by their meaning, opened from one segment or from a knowledge base."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save
 
-from rung.core.answer import Hit, Item
+from rung.core.answer import Hit, Item, Where
 from rung.core.errors import DataError
-from rung.core.hashing import hash_json
 from rung.core.model import Encoder
-from rung.retrieval.dense import cosines, unit_vectors
-from rung.retrieval.hybrid import DEPTH, Ranking, fuse, rank
-from rung.retrieval.lexical import Lexical, build_lexical
-from rung.retrieval.publish import is_sound, publish, verified
+from rung.retrieval.best_terms import Found, Mask
+from rung.retrieval.dense import unit_vectors
+from rung.retrieval.hybrid import DEPTH, Ranking, best_of, fuse
+from rung.retrieval.population import Callers, Part, Population, both
+from rung.retrieval.publish import is_sound
 from rung.retrieval.reuse import vectors_of
+from rung.retrieval.segment import VERSION, Contents, in_order, write_segment
+from rung.retrieval.versions import is_base, open_version, read_pointer
 
-FORMAT = 1
-VERSION = 1
 MODES = ("rrf", "lexical", "dense")
-_BLOCK_CELLS = 1 << 23
-"""Scores held at once, queries times items: 32 MiB for each kind of search."""
 
 
 def build_index(items: Sequence[Item], *, encoder: Encoder | None, indexes: Path, kind: str) -> str:
@@ -39,75 +35,82 @@ def build_index(items: Sequence[Item], *, encoder: Encoder | None, indexes: Path
     Raises DataError E2700 when two items have one id, E2701 when there are none, BackendError E3205 when the encoder
     returns unusable vectors, WriteError E5001 or E5002 when the folder cannot be written.
     """
-    items = sorted(items, key=lambda item: item.id)
-    if not items:
-        raise DataError("E2701", kind=kind)
-    for first, second in pairwise(items):
-        if first.id == second.id:
-            raise DataError("E2700", kind=kind, id=first.id)
-    rows = [_line(item) for item in items]
-    fingerprint = encoder.id if encoder else ""
-    name = hash_json([FORMAT, VERSION, kind, fingerprint, rows])
-    folder = indexes / name
-    if is_sound(folder):
-        return f"{name}@{VERSION}"
-
-    texts = [item.text for item in items]
-    lexical = build_lexical(texts)
-    weights = {"data": lexical.data, "indices": lexical.indices, "indptr": lexical.indptr}
-    files = {
-        "items.jsonl": "".join(row + "\n" for row in rows).encode("utf-8", "surrogatepass"),
-        "vocabulary.json": json.dumps(lexical.vocabulary, ensure_ascii=False).encode("utf-8", "surrogatepass"),
-        "lexical.safetensors": save(weights),
-    }
-    if encoder is not None:
-        files["vectors.safetensors"] = save({"vectors": vectors_of(encoder, texts, indexes)})
-    about = {"format": FORMAT, "id": f"{name}@{VERSION}", "kind": kind, "encoder": fingerprint, "items": len(items)}
-    publish(folder, files, about)
-    return f"{name}@{VERSION}"
+    contents = Contents(in_order(items, kind), kind, encoder.id if encoder else "")
+    folder = indexes / contents.name
+    if not is_sound(folder):
+        vectors = vectors_of(encoder, [item.text for item in contents.items], indexes) if encoder else None
+        write_segment(folder, contents, vectors)
+    return f"{contents.name}@{VERSION}"
 
 
 class Index:
-    """An opened index, held in memory. `id` is `<hash>@<version>`; `items` stand in the order of their ids.
+    """An opened index; its files are mapped, and what is found is read. `id` is `<name>@<version>`.
 
-    `encoder` must be the one that made the index; without one it can be searched lexically only.
+    The folder holds one segment, which never changes, or a knowledge base: then `version` is one of its versions, the
+    current one unless another is named, and stays what it is whatever becomes of the base. `encoder` must be the one that
+    made the index; without one it can be searched lexically only.
 
     Raises DataError E2702 when there is no index in the folder, E2703 when a file of it is damaged, E2704 when another
-    encoder made it, E2706 when its format is another one, E2707 when it is another index than the folder's name says.
+    encoder made it, E2706 when its format is another one, E2707 when it is another index than the folder's name says,
+    E2712 when the knowledge base has no such version.
     """
 
-    def __init__(self, folder: Path, encoder: Encoder | None = None) -> None:
-        manifest = verified(folder)
-        if manifest["format"] != FORMAT:
-            raise DataError("E2706", str(folder), found=manifest["format"], known=FORMAT)
-        if manifest["id"].split("@")[0] != folder.name:
-            raise DataError("E2707", str(folder), found=manifest["id"])
-        made_by = manifest["encoder"]
-        if encoder is not None and made_by and encoder.id != made_by:
-            raise DataError("E2704", str(folder), index=made_by, encoder=encoder.id)
-        self.id: str = manifest["id"]
-        self.kind: str = manifest["kind"]
-        text = (folder / "items.jsonl").read_bytes().decode("utf-8", "surrogatepass")
-        self.items = tuple(Item(**json.loads(line)) for line in text.split("\n") if line)
-        vocabulary = json.loads((folder / "vocabulary.json").read_bytes().decode("utf-8", "surrogatepass"))
-        weights = load_file(folder / "lexical.safetensors")
-        self._lexical = Lexical(tuple(vocabulary), **weights, texts=len(self.items))
+    def __init__(
+        self, folder: Path, encoder: Encoder | None = None, version: int | None = None, *, known: Sequence[Part] = ()
+    ) -> None:
+        opened = open_version(folder, version, known)
+        if encoder is not None and opened.encoder and encoder.id != opened.encoder:
+            raise DataError("E2704", str(folder), index=opened.encoder, encoder=encoder.id)
+        self.id = opened.id
+        self.kind = opened.kind
+        self._folder = folder
+        self._made_by = opened.encoder
         self._encoder = encoder
-        self._vectors: NDArray[np.float32] | None = None
-        if made_by:
-            self._vectors = load_file(folder / "vectors.safetensors")["vectors"]
-        self._positions = {item.id: position for position, item in enumerate(self.items)}
+        self._parts = opened.parts
+        self._firsts = np.cumsum([0, *(part.segment.size for part in opened.parts)])
+        self._callers = Callers(opened.parts)
 
     build = staticmethod(build_index)
 
+    def latest(self) -> Index:
+        """The current version of the same knowledge base: this very index while that is it.
+
+        To follow a base that grows: only segments that are not open yet are read and checked.
+        """
+        if not is_base(self._folder) or self.id.endswith(f"@{read_pointer(self._folder).current}"):
+            return self
+        return Index(self._folder, self._encoder, known=self._parts)
+
+    @cached_property
+    def items(self) -> tuple[Item, ...]:
+        """Every item in the order of their ids, read from disk."""
+        found = [
+            part.segment.item(place)
+            for part in self._parts
+            for place in range(part.segment.size)
+            if part.living is None or part.living[place]
+        ]
+        return tuple(sorted(found, key=lambda item: item.id))
+
+    def __len__(self) -> int:
+        return sum(part.size for part in self._parts)
+
     def search(
-        self, queries: Sequence[str], k: int, *, mode: str = "rrf", exclude: Sequence[frozenset[str]] | None = None
+        self,
+        queries: Sequence[str],
+        k: int,
+        *,
+        mode: str = "rrf",
+        exclude: Sequence[frozenset[str]] | None = None,
+        seen_by: frozenset[str] | None = None,
+        where: Where | None = None,
     ) -> list[list[Hit]]:
         """The k best items of every query, best first; fewer where the index, or the lexical search, has no more.
 
         `mode`: rrf | lexical | dense; the score is the fused one, BM25 or the cosine. The lower id wins a tie. A blank
         query finds nothing; terms that occur nowhere leave `rrf` to the vectors. `exclude`: ids never returned, a set a
-        query.
+        query. `seen_by`: labels of the caller, who gets just what an index without all that the caller may not see would
+        give; None: no limit; empty: only items without labels. `where`: metadata that items must have.
 
         Raises DataError E2705 when the mode needs vectors and the index has none, or was opened without an encoder.
         """
@@ -119,38 +122,82 @@ class Index:
         if k < 1 or not asked:
             return found
         vectors = self._encoded([queries[n] for n in asked]) if mode != "lexical" else None
-        size = max(1, _BLOCK_CELLS // len(self.items))
-        for start in range(0, len(asked), size):
-            block = asked[start : start + size]
-            masks = [[self._positions[name] for name in hidden[n] if name in self._positions] for n in block]
-            lists: list[Iterator[Ranking]] = []
-            depth = max(k, DEPTH) if mode == "rrf" else k
+        population, filters = self._callers.of(seen_by), self._callers.filters(where)
+        depth = max(k, DEPTH) if mode == "rrf" else k
+        for row, n in enumerate(asked):
+            out = self._positions(hidden[n])
+            lists = []
             if mode != "dense":
-                scores = self._lexical.scores([queries[n] for n in block])
-                scores[scores <= 0] = -np.inf
-                lists.append(_ranked(scores, masks, depth))
-            if vectors is not None and self._vectors is not None:
-                lists.append(_ranked(cosines(vectors[start : start + size], self._vectors), masks, depth))
-            for n, *rankings in zip(block, *lists, strict=True):
-                best = fuse(rankings, k) if mode == "rrf" else rankings[0]
-                found[n] = [
-                    Hit(self.items[position], float(score))
-                    for position, score in zip(best.positions, best.scores, strict=True)
-                ]
+                lists.append(population.best_by_terms(queries[n], depth + len(out), filters))
+            if vectors is not None:
+                lists.append(_nearest(population, vectors[row], depth + len(out), filters))
+            rankings = [self._ranking(each, depth, out) for each in lists]
+            found[n] = self._hits(self._fused(rankings, k) if mode == "rrf" else rankings[0])
         return found
 
     def _encoded(self, queries: Sequence[str]) -> NDArray[np.float32]:
-        if self._vectors is None or self._encoder is None:
+        if not self._made_by or self._encoder is None:
             raise DataError("E2705", index=self.id)
         return unit_vectors(self._encoder, queries)
 
+    def _positions(self, ids: frozenset[str]) -> list[int]:
+        names = sorted(ids)
+        return [
+            int(first) + place
+            for first, part in zip(self._firsts, self._parts, strict=False)
+            for place in part.segment.find(names)
+            if place >= 0
+        ]
 
-def _ranked(scores: NDArray[np.float32], masks: Sequence[Sequence[int]], k: int) -> Iterator[Ranking]:
-    for row, mask in zip(scores, masks, strict=True):
-        row[mask] = -np.inf
-    return rank(scores, k)
+    def _ranking(self, found: Sequence[Found], k: int, out: Sequence[int]) -> Ranking:
+        """What the parts found as one list of positions, without some of them."""
+        if not found:
+            return Ranking(np.zeros(0, np.int64), np.zeros(0))
+        lists = [Ranking(each.places + first, each.scores) for first, each in zip(self._firsts, found, strict=False)]
+        best = best_of(lists, k + len(out))
+        if out:
+            kept = ~np.isin(best.positions, out)
+            best = Ranking(best.positions[kept], best.scores[kept])
+        order = np.lexsort((self._by_id(best.positions), -best.scores))[:k]
+        return Ranking(best.positions[order], best.scores[order])
+
+    def _fused(self, rankings: Sequence[Ranking], k: int) -> Ranking:
+        positions = np.unique(np.concatenate([ranking.positions for ranking in rankings]))
+        # Fused by their order of ids, since the lower id wins a tie.
+        by_id = self._by_id(positions)
+        in_order = positions[np.argsort(by_id)]
+        numbered = [Ranking(by_id[np.searchsorted(positions, r.positions)], r.scores) for r in rankings]
+        best = fuse(numbered, k)
+        return Ranking(in_order[best.positions], best.scores)
+
+    def _by_id(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """int64 [n]: for every position its rank by id among these."""
+        ranks = np.empty(positions.size, np.int64)
+        if len(self._parts) == 1:
+            order = np.argsort(positions)
+        else:
+            names = [part.segment.ids.bytes_of(place) for part, place in self._located(positions)]
+            order = np.array(sorted(range(len(names)), key=names.__getitem__), np.int64)
+        ranks[order] = np.arange(positions.size)
+        return ranks
+
+    def _located(self, positions: NDArray[np.int64]) -> list[tuple[Part, int]]:
+        parts = np.searchsorted(self._firsts, positions, "right") - 1
+        return [
+            (self._parts[part], place)
+            for part, place in zip(parts.tolist(), (positions - self._firsts[parts]).tolist(), strict=True)
+        ]
+
+    def _hits(self, ranking: Ranking) -> list[Hit]:
+        return [
+            Hit(part.segment.item(place), float(np.float32(score)))
+            for (part, place), score in zip(self._located(ranking.positions), ranking.scores.tolist(), strict=True)
+        ]
 
 
-def _line(item: Item) -> str:
-    row = {"id": item.id, "text": item.text, "payload": item.payload}
-    return json.dumps(row, ensure_ascii=False, default=dict)
+def _nearest(population: Population, query: NDArray[np.float32], k: int, filters: Sequence[Mask | None]) -> list[Found]:
+    found = []
+    for part, mask in zip(population.parts, filters, strict=True):
+        assert part.segment.dense is not None
+        found.append(part.segment.dense.best(query, k, both(part.living, mask)))
+    return found

@@ -1,4 +1,4 @@
-"""Lexical search: BM25 weights of every term in every text, and what they add up to for a query."""
+"""Lexical search over texts in memory: BM25 of every text for every query at once."""
 
 from __future__ import annotations
 
@@ -10,60 +10,48 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from rung.retrieval.postings import Postings, build_postings, norms
 from rung.text.tokens import search_tokens
+
+
+def idf(documents: NDArray[np.int64] | int, holding: NDArray[np.int64] | int) -> NDArray[np.float64]:
+    """Weight of a term that `holding` of so many `documents` hold, as in Lucene: ln(1 + (n - df + 0.5) / (df + 0.5))."""
+    found: NDArray[np.float64] = np.log1p((documents - holding + 0.5) / (holding + 0.5))
+    return found
 
 
 @dataclass(frozen=True)
 class Lexical:
-    """BM25 weights as a sparse matrix [terms, texts].
+    """BM25 as in Lucene (k1 1.5, b 0.75; variants in Kamphuis et al. 2020), over `rung.text.tokens.search_tokens`."""
 
-    `vocabulary`: the terms, in the order of the rows. Term t has the weights `data[indptr[t]:indptr[t + 1]]` in the texts
-    at positions `indices[indptr[t]:indptr[t + 1]]`.
-    """
-
-    vocabulary: tuple[str, ...]
-    data: NDArray[np.float32]
-    indices: NDArray[np.int32]
-    indptr: NDArray[np.int32]
-    texts: int
-
-    @cached_property
-    def _rows(self) -> dict[str, int]:
-        return {term: row for row, term in enumerate(self.vocabulary)}
+    postings: Postings
 
     @cached_property
     def _weights(self) -> csr_array:
-        return csr_array((self.data, self.indices, self.indptr), shape=(len(self.vocabulary), self.texts))
+        """[terms, texts]"""
+        postings = self.postings
+        holding = np.diff(postings.starts)
+        norm = norms(postings.average, int(postings.lengths.max(initial=0)))
+        weights = postings.counts / (postings.counts + norm[postings.lengths[postings.docs]])
+        weights *= np.repeat(idf(postings.lengths.size, holding), holding)
+        shape = (holding.size, postings.lengths.size)
+        return csr_array((weights.astype(np.float32), postings.docs, postings.starts), shape=shape)
 
     def scores(self, queries: Sequence[str]) -> NDArray[np.float32]:
         """float32 [n_queries, n_texts]: BM25 scores, 0 where no term is shared. A term that a query repeats counts again."""
-        found = [[self._rows[term] for term in search_tokens(query) if term in self._rows] for query in queries]
+        asked = [search_tokens(query) for query in queries]
+        terms = list(dict.fromkeys(term for each in asked for term in each))
+        rows = dict(zip(terms, self.postings.lookup.find(terms, self.postings.terms), strict=True))
+        found = [[rows[term] for term in each if rows[term] >= 0] for each in asked]
         starts = np.cumsum([0, *map(len, found)])
-        columns = np.fromiter((row for rows in found for row in rows), np.int32, count=starts[-1])
-        counts = np.ones(len(columns), np.float32)
-        asked = csr_array((counts, columns, starts), shape=(len(queries), len(self.vocabulary)))
-        scores: NDArray[np.float32] = (asked @ self._weights).toarray()
+        columns = np.fromiter((row for each in found for row in each), np.int32, count=starts[-1])
+        shape = (len(queries), len(self.postings.terms))
+        scores: NDArray[np.float32] = (
+            csr_array((np.ones(len(columns), np.float32), columns, starts), shape=shape) @ self._weights
+        ).toarray()
         return scores
 
 
 def build_lexical(texts: Sequence[str]) -> Lexical:
-    """BM25 as in Lucene (k1 1.5, b 0.75; variants in Kamphuis et al. 2020), over `rung.text.tokens.search_tokens`.
-
-    Terms stand in the order in which they are first met, so that equal texts give equal bytes in every process.
-    """
-    import bm25s
-
-    rows: dict[str, int] = {}
-    coded = [[rows.setdefault(term, len(rows)) for term in search_tokens(text)] for text in texts]
-    if not rows:
-        return Lexical((), np.zeros(0, np.float32), np.zeros(0, np.int32), np.zeros(1, np.int32), len(texts))
-    engine = bm25s.BM25(k1=1.5, b=0.75, method="lucene", dtype="float32", int_dtype="int32")
-    engine.index((coded, rows), create_empty_token=False, show_progress=False)
-    weights = engine.scores
-    return Lexical(
-        tuple(rows),
-        np.ascontiguousarray(weights["data"], np.float32),
-        np.ascontiguousarray(weights["indices"], np.int32),
-        np.ascontiguousarray(weights["indptr"], np.int32),
-        len(texts),
-    )
+    """Texts made ready to be scored."""
+    return Lexical(build_postings(texts))

@@ -6,7 +6,7 @@ import errno
 import json
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,11 @@ MANIFEST = "manifest.json"
 _ABANDONED_SECONDS = 3600
 
 
-def publish(folder: Path, files: Mapping[str, bytes], about: Mapping[str, Any]) -> None:
+Writer = Callable[[Path], None]
+"""Writes one file."""
+
+
+def publish(folder: Path, files: Mapping[str, Writer], about: Mapping[str, Any]) -> None:
     """Make `folder` appear with these files and a manifest of `about`, their sizes and checksums.
 
     A reader sees all of it or nothing. When another process publishes the same folder at the same time, the first one
@@ -31,10 +35,9 @@ def publish(folder: Path, files: Mapping[str, bytes], about: Mapping[str, Any]) 
         working = aside(folder)
         try:
             working.mkdir()
-            for name, data in files.items():
-                (working / name).write_bytes(data)
-            manifest = {**about, "files": listed(working)}
-            seal(working, MANIFEST, {**manifest, "seal": _stamp(manifest)})
+            for name, write in files.items():
+                write(working / name)
+            seal(working, MANIFEST, sealed({**about, "files": listed(working)}))
             while not _renamed(working, folder) and not is_sound(folder):
                 _set_aside(folder)
             sync(folder.parent)
@@ -42,22 +45,26 @@ def publish(folder: Path, files: Mapping[str, bytes], about: Mapping[str, Any]) 
             shutil.rmtree(working, ignore_errors=True)
 
 
-def verified(folder: Path) -> dict[str, Any]:
-    """The manifest, once it and every file it lists are found to be what was published.
+def verified(folder: Path, *, whole: bool = True) -> dict[str, Any]:
+    """The manifest, once it and every file it lists are found to be what was published; not `whole`: by their sizes alone.
 
     Raises DataError E2702 when nothing was published there, E2703 with the name of a file that is damaged or missing.
     """
-    try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise DataError("E2702", str(folder)) from error
-    except ValueError as error:
-        raise DataError("E2703", str(folder), file=MANIFEST) from error
-    if not isinstance(manifest, dict) or manifest.pop("seal", "") != _stamp(manifest):
-        raise DataError("E2703", str(folder), file=MANIFEST)
-    if damaged := differing(folder, manifest["files"]):
+    manifest = unsealed(folder / MANIFEST)
+    sizes = {name: file["size"] for name, file in manifest["files"].items()}
+    damaged = differing(folder, manifest["files"]) if whole else _missized(folder, sizes)
+    if damaged:
         raise DataError("E2703", str(folder), file=damaged)
     return manifest
+
+
+def _missized(folder: Path, sizes: Mapping[str, int]) -> str | None:
+    """The first file that is missing or has another size; None when none is."""
+    for name, size in sizes.items():
+        path = folder / name
+        if not path.is_file() or path.stat().st_size != size:
+            return name
+    return None
 
 
 def is_sound(folder: Path) -> bool:
@@ -69,8 +76,22 @@ def is_sound(folder: Path) -> bool:
     return True
 
 
-def _stamp(manifest: dict[str, Any]) -> str:
-    return hash_json(manifest, 64)
+def sealed(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record with a checksum of itself."""
+    return {**record, "seal": hash_json(record, 64)}
+
+
+def unsealed(path: Path) -> dict[str, Any]:
+    """A sealed record from its file. Raises DataError E2702 where there is none, E2703 when it is not as it was written."""
+    try:
+        record = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise DataError("E2702", str(path.parent)) from error
+    except ValueError as error:
+        raise DataError("E2703", str(path.parent), file=path.name) from error
+    if not isinstance(record, dict) or record.pop("seal", "") != hash_json(record, 64):
+        raise DataError("E2703", str(path.parent), file=path.name)
+    return record
 
 
 def _set_aside(folder: Path) -> None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
 
 from rung.core.errors import DataError
 from rung.core.model import Encoder
 from rung.retrieval.dense import unit_vectors
-from rung.retrieval.publish import MANIFEST, verified
+from rung.retrieval.publish import MANIFEST
+from rung.retrieval.segment import Segment
 
 _LOOKED_AT = 20
 """Indexes that are opened in search of vectors, the newest first."""
@@ -30,7 +29,7 @@ def vectors_of(encoder: Encoder, texts: Sequence[str], indexes: Path) -> NDArray
     for folder in _newest(indexes):
         if len(known) == len(wanted):
             break
-        known |= _held(folder, encoder.id, wanted.keys() - known.keys())
+        known |= _held(folder, encoder.id, [text for text in wanted if text not in known])
     missing = [text for text in wanted if text not in known]
     if missing:
         known |= dict(zip(missing, unit_vectors(encoder, missing), strict=True))
@@ -50,14 +49,10 @@ def _changed(path: Path) -> float:
         return 0.0
 
 
-def _held(folder: Path, encoder: str, wanted: set[str]) -> dict[str, NDArray[np.float32]]:
+def _held(folder: Path, encoder: str, wanted: Sequence[str]) -> dict[str, NDArray[np.float32]]:
     """Vectors that an index holds of some texts; none where it is damaged, or another encoder's."""
     try:
-        if verified(folder)["encoder"] != encoder:
-            return {}
-        rows = (folder / "items.jsonl").read_bytes().decode("utf-8", "surrogatepass").split("\n")
-        vectors = load_file(folder / "vectors.safetensors")["vectors"]
-        texts = [json.loads(row)["text"] for row in rows if row]
+        segment = Segment(folder)
     except (DataError, OSError, ValueError, KeyError):
         return {}
-    return {text: vector for text, vector in zip(texts, vectors, strict=False) if text in wanted}
+    return segment.vectors_of(wanted) if segment.encoder == encoder else {}

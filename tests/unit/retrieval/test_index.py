@@ -10,16 +10,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
 from letter_encoder import LetterEncoder
 from numpy.typing import NDArray
 
-import rung.retrieval.index
+import rung.retrieval.segment
 from rung.core.answer import Hit, Item
 from rung.core.errors import BackendError, DataError, WriteError
 from rung.core.registry import create
+from rung.retrieval.arrays import Arrays
 from rung.retrieval.hybrid import Ranking, fuse
 from rung.retrieval.index import Index, build_index
 from rung.retrieval.lexical import build_lexical
@@ -34,7 +36,14 @@ TEXTS = {
 }
 ITEMS = [Item(id, text, {"inputs": {"q": text}, "answer": id}) for id, text in TEXTS.items()]
 QUERIES = ["when is the deposit paid", "押金什么时候付", "form h-10", "zzz"]
-FILES = ("items.jsonl", "vocabulary.json", "lexical.safetensors", "vectors.safetensors", "manifest.json")
+FILES = (
+    "items.jsonl",
+    "items.safetensors",
+    "marks.json",
+    "lexical.safetensors",
+    "vectors.safetensors",
+    "manifest.json",
+)
 
 
 def build(folder: Path, items: list[Item] = ITEMS, encoder: LetterEncoder | None = None) -> Path:
@@ -121,14 +130,11 @@ def test_blank_and_unknown_questions(index: Index) -> None:
     assert len(index.search(["deposit"], 99)[0]) == len(ITEMS)
 
 
-def test_many_questions_are_encoded_once_and_answered_as_single_ones(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_many_questions_are_encoded_once_and_answered_as_single_ones(folder: Path) -> None:
     encoder = LetterEncoder()
     index = Index(folder, encoder)
     single = [index.search([query], 3)[0] for query in QUERIES]
     encoder.encoded.clear()
-    monkeypatch.setattr(rung.retrieval.index, "_BLOCK_CELLS", 2 * len(ITEMS))
     assert index.search(["", *QUERIES], 3) == [[], *single]
     assert encoder.encoded == QUERIES
 
@@ -167,7 +173,7 @@ def test_cut_off_missing_and_misplaced_files_are_refused(tmp_path: Path) -> None
 
 def test_another_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = build(tmp_path)
-    monkeypatch.setattr(rung.retrieval.index, "FORMAT", 2)
+    monkeypatch.setattr(rung.retrieval.segment, "FORMAT", 3)
     with pytest.raises(DataError, match="E2706"):
         Index(folder, LetterEncoder())
 
@@ -239,14 +245,14 @@ def test_unusable_vectors_are_refused(tmp_path: Path, fault: str) -> None:
 
 
 def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = Path.write_bytes
+    write = rung.retrieval.segment.write_arrays
 
-    def full(path: Path, data: bytes) -> int:
-        if path.name == "vectors.safetensors":
+    def full(file: BinaryIO, arrays: Arrays) -> None:
+        if "vectors" in arrays:
             raise OSError(28, "No space left on device")
-        return write(path, data)
+        write(file, arrays)
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(rung.retrieval.segment, "write_arrays", full)
     with pytest.raises(WriteError, match="E5002"):
         build(tmp_path)
     assert list(tmp_path.iterdir()) == []
