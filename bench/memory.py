@@ -16,6 +16,8 @@ from harness import ROOT, finish, say
 WITHIN = 0.15
 STEPS = 2
 ROWS, DEV = 32, 4
+KINDS = {"dpo": "preference", "kto": "preference", "grpo": "reinforce"}
+"""What is learned, by the first word of a setting's name; answers where it says nothing."""
 LONG, SHORT = 90, 20
 """Words of a note that a long row shows, and a short one."""
 GRID: dict[str, dict] = {
@@ -34,6 +36,10 @@ GRID: dict[str, dict] = {
     "full, 1024, checkpointing": {"adapter": "full", "micro_tokens": 1024, "gradient_checkpointing": True},
     "full, 512, labels": {"adapter": "full", "micro_tokens": 512},
     "lora r8, 512, labels": {"rank": 8, "micro_tokens": 512},
+    "dpo r8, 512": {"rank": 8, "loss": "dpo", "batch_size": 4},
+    "kto r8, 512": {"rank": 8, "loss": "kto", "batch_size": 4},
+    "grpo r8, 512": {"rank": 8, "policy": "grpo", "batch_size": 4},
+    "contrastive, 2048": {"micro_tokens": 2048, "learning_rate": 3e-5, "max_length": 256},
 }  # fmt: skip
 
 
@@ -56,7 +62,8 @@ def rows_of(name: str) -> tuple[list, list]:
         text = " ".join([*note[: words + number % 9], row["question"]])
         choices = topics if "labels" in name else ()
         request = Request((Message("user", text),), choices=choices, max_tokens=8, query=row["question"])
-        found.append(TrainingRow(row["id"], request, row["topic"] if choices else row["answer"]))
+        rejected = (asked[number - 1]["answer"],) if name.split()[0] in ("dpo", "kto") else ()
+        found.append(TrainingRow(row["id"], request, row["topic"] if choices else row["answer"], rejected))
     return found[:ROWS], found[ROWS:]
 
 
@@ -69,6 +76,8 @@ def measure(name: str) -> tuple[float, float]:
     from rung.training.settings import TrainSettings
     from rung.training.work import Job
 
+    if name.startswith("contrastive"):
+        return measure_encoder(name)
     rows, dev = rows_of(name)
     choices = rows[0].request.choices
     task = Task(
@@ -85,7 +94,31 @@ def measure(name: str) -> tuple[float, float]:
         **{"batch_size": 8, "max_steps": STEPS, "epochs": 9, "patience": 0, "evaluations": 2, **GRID[name]}
     )
     with tempfile.TemporaryDirectory() as folder:
-        facts = train(Path(folder), Job(candidate.model, candidate, task, settings), rows, dev).result.facts
+        job = Job(candidate.model, candidate, task, settings, KINDS.get(name.split()[0], "targets"))
+        facts = train(Path(folder), job, rows, dev).result.facts
+    say(f"    {facts['memory_plan']}")
+    return facts["memory_plan"]["peak"], facts["peak_memory_gib"]
+
+
+def measure_encoder(name: str) -> tuple[float, float]:
+    """The same of a sentence encoder that learns which note belongs to a question."""
+    from rung.core.answer import create_encoder
+    from rung.training.contrastive import contrast_settings
+    from rung.training.encoder_job import EncoderJob, tune_encoder
+    from rung.training.pairs import DevSet, Negative, Pair, Query
+
+    rows, dev = rows_of(name)
+    notes = [row.request.messages[0].text for row in rows]
+    pairs = [
+        Pair(row.id, row.request.query, note, (Negative(other),))
+        for row, note, other in zip(rows, notes, notes[1:] + notes[:1], strict=True)
+    ]
+    texts = tuple((row.id, row.request.messages[0].text) for row in dev)
+    asked = DevSet(tuple(Query(row.request.query, (row.id,)) for row in dev), texts)
+    settings, contrast = contrast_settings({"batch_size": 16, "max_steps": STEPS, "evaluations": 2, **GRID[name]})
+    with tempfile.TemporaryDirectory() as folder:
+        job = EncoderJob("minilm", create_encoder("minilm").id, settings, contrast)
+        facts = tune_encoder(Path(folder), job, pairs, asked).result.facts
     say(f"    {facts['memory_plan']}")
     return facts["memory_plan"]["peak"], facts["peak_memory_gib"]
 

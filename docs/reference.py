@@ -25,7 +25,18 @@ from rung.config.schema import DEFAULT_METRICS
 from rung.core import candidate, evaluation, model, task
 from rung.core.registry import parts
 from rung.methods.search_space import Range, usual_space
-from rung.store import aftermath, assessment, comparison, costs, diagnosis, judging, records, selection
+from rung.store import (
+    aftermath,
+    assessment,
+    attack,
+    comparison,
+    costs,
+    diagnosis,
+    judging,
+    knowledge,
+    records,
+    selection,
+)
 from rung.training.progress import TrainingResult
 from rung.training.settings import LEARNING_RATE, TrainSettings
 
@@ -108,6 +119,25 @@ RECORDS: tuple[type[Any], ...] = (
     aftermath.Verbatim,
     aftermath.CanaryPart,
     aftermath.Planted,
+    knowledge.Recall,
+    knowledge.PathStep,
+    knowledge.Missed,
+    knowledge.SplitShown,
+    knowledge.GoldReading,
+    knowledge.CandidateCeilings,
+    knowledge.Ceilings,
+    knowledge.Copies,
+    knowledge.Stale,
+    knowledge.Odd,
+    knowledge.Unread,
+    knowledge.Hub,
+    knowledge.Writing,
+    knowledge.Use,
+    knowledge.Health,
+    attack.Ingested,
+    attack.Rate,
+    attack.Steered,
+    attack.Attack,
 )
 """What lies in a run folder or beside it; each has a section of its name in run-folder.md."""
 
@@ -144,10 +174,11 @@ An unknown name is refused (E2407).
 |---|---|
 | `baseline` | none |
 | `prompt`, `few_shot`, `rag` | `grid`: usual (default) or wide; `search`: race (default) or exhaustive |
+| `rag` | also `chunk_words`, `k`, `query`, `fusion`, `weights`, `rerank`, `rerank_depth`, `order`, `drop_below`, `abstain`: [the guide](../guides/rag.md) |
 | `optimise_prompt` | `calls` (600, at least 100), `proposals` (4), `demos` (4), `writer` (`model`, `rules`, or a mapping with kind, id and options) |
 | `fine_tune` | the hyper-parameters of [training](training.md), `seeds` and `search` |
 | `few_shot+fine_tune` | the same, and `k` (examples shown, 3) |
-| `rag+fine_tune` | the same, `k` (passages shown, 2) and `chunk_words` (70) |
+| `rag+fine_tune` | the same, and those of `rag` with one value each, without `abstain`; `k` (passages shown) is 2, `chunk_words` 70 |
 
 [Racing](../concepts/racing.md) says what the settings of the first rows mean. `max_seconds` is the rung's share of the budget, and `seed`
 is `data.seed`, unless they are written here.
@@ -155,7 +186,7 @@ is `data.seed`, unless they are written here.
 未知名称会被拒绝（E2407）。`prompt`、`few_shot` 和 `rag` 接受 `grid`（usual 或 wide，默认 usual）和 `search`（race 或
 exhaustive，默认 race）；`optimise_prompt` 接受 `calls`（600，至少 100）、`proposals`（4）、`demos`（4）和 `writer`（`model`、
 `rules`，或含 kind、id、options 的一项）；`fine_tune` 接受[训练页](training.zh-CN.md)列出的超参数以及 `seeds` 和 `search`，`few_shot+fine_tune` 另有 `k`（展示的示例数，3），
-`rag+fine_tune` 另有 `k`（展示的段落数，2）和 `chunk_words`（70）。`baseline` 没有设置项。不写时，`max_seconds` 是该方法分到的
+`rag` 另有检索的各项设置（见[指南](../guides/rag.zh-CN.md)），`rag+fine_tune` 也接受它们（每项一个值，没有 `abstain`；`k` 为 2，`chunk_words` 为 70）。`baseline` 没有设置项。不写时，`max_seconds` 是该方法分到的
 预算，`seed` 等于 `data.seed`。
 """
 
@@ -290,7 +321,8 @@ settings:
 
 Where values are named, only those are searched. Two numbers are the ends of a range for the settings that are fractions; everything
 else is a list of choices. `alpha` follows the rank. Trials are kept in `search.jsonl` of the candidate's folder; a search that was killed goes on
-with the trial where it stopped. Without named values these are searched, around the settings given:
+with the trial where it stopped. With `rung run --on ray`, trials are made in waves of `parallel` and seeds all at the same time
+([guide](../guides/fine-tuning.md)). Without named values these are searched, around the settings given:
 
 | name | adapters | values |
 |---|---|---|""",
@@ -332,7 +364,8 @@ settings:
 ```
 
 写出取值时，只搜索写出的设置。对于小数类设置，两个数是范围的两端；其他情况都是选项列表。`alpha` 随秩变化。试验记录在候选方案文件夹的
-`search.jsonl` 中；被中断的搜索会从中断的那次试验继续。不写取值时，围绕当前设置搜索以下各项：
+`search.jsonl` 中；被中断的搜索会从中断的那次试验继续。使用 `rung run --on ray` 时，试验按每波 `parallel` 个进行，所有种子同时训练
+（[指南](../guides/fine-tuning.zh-CN.md)）。不写取值时，围绕当前设置搜索以下各项：
 
 | 名称 | 适配器 | 取值 |
 |---|---|---|""",

@@ -24,6 +24,22 @@ def datasets() -> Path:
     return DATASETS
 
 
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The address of a real PostgreSQL server with pgvector; a test that needs it is skipped where none can be started."""
+    pytest.importorskip("psycopg", reason="psycopg is not installed (rung[postgres])")
+    pytest.importorskip("pgvector", reason="pgvector is not installed (rung[postgres])")
+    from postgres_server import NotHere, running_server
+
+    try:
+        running = running_server()
+        address = running.__enter__()
+    except NotHere as error:
+        pytest.skip(str(error))
+    yield address
+    running.__exit__(None, None, None)
+
+
 @pytest.fixture(autouse=True)
 def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     connect = socket.socket.connect

@@ -1,4 +1,4 @@
-"""A tiny random Llama with a small byte-level tokenizer, a LoRA adapter for it, and a run folder whose winner wears it."""
+"""A tiny random Llama, or a relative of it, with a small byte-level tokenizer, a LoRA adapter for it, and a run folder whose winner wears it."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ def write_tokenizer(folder: Path, template: str = CHATML, **changes: Any) -> int
 
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = changes.get("cut") or pre_tokenizers.ByteLevel(add_prefix_space=False)
+    if changes.get("normalizer"):
+        tokenizer.normalizer = changes["normalizer"]
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=340,
@@ -50,13 +52,24 @@ def write_tokenizer(folder: Path, template: str = CHATML, **changes: Any) -> int
     return len(fast)
 
 
-def write_model(folder: Path, *, template: str = CHATML, **sizes: Any) -> Path:
-    """A random Llama of two layers with its tokenizer, as safetensors."""
+def as_qwen() -> dict[str, Any]:
+    """How Qwen2 and Qwen3 cut text, for `write_tokenizer`."""
+    from tokenizers import Regex, normalizers, pre_tokenizers
+    from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
+
+    split = pre_tokenizers.Split(Regex(PRETOKENIZE_REGEX), behavior="isolated", invert=False)
+    plain = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    return {"normalizer": normalizers.NFC(), "cut": pre_tokenizers.Sequence([split, plain])}
+
+
+def write_model(folder: Path, *, template: str = CHATML, family: str = "Llama", **sizes: Any) -> Path:
+    """A random Llama, Qwen2 or Qwen3 of two layers with its tokenizer, as safetensors."""
     import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
+    import transformers
 
     folder.mkdir(parents=True, exist_ok=True)
-    vocabulary = -(-write_tokenizer(folder, template) // 32) * 32
+    how = as_qwen() if family.startswith("Qwen") else {}
+    vocabulary = -(-write_tokenizer(folder, template, **how) // 32) * 32
     values = {
         "hidden_size": 64,
         "intermediate_size": 96,
@@ -71,7 +84,12 @@ def write_model(folder: Path, *, template: str = CHATML, **sizes: Any) -> Path:
         "initializer_range": 0.3,
     }
     torch.manual_seed(7)
-    model = LlamaForCausalLM(LlamaConfig(vocab_size=vocabulary, **{**values, **sizes}))
+    config = getattr(transformers, f"{family}Config")(vocab_size=vocabulary, **{**values, **sizes})
+    model = getattr(transformers, f"{family}ForCausalLM")(config)
+    for name, weights in model.named_parameters():
+        if name.endswith(".bias"):
+            # They begin at nought, where nothing would show that they were lost.
+            torch.nn.init.normal_(weights)
     model.save_pretrained(folder)
     return folder
 
@@ -99,11 +117,13 @@ def write_lora(base: Path, folder: Path, **changes: Any) -> str:
     return hash_file(folder / "adapter_model.safetensors")
 
 
-def write_tuned_run(folder: Path, *, labelled: bool = True, kind: str = "lora", **lora: Any) -> RunFolder:
+def write_tuned_run(
+    folder: Path, *, labelled: bool = True, kind: str = "lora", family: str = "Llama", **lora: Any
+) -> RunFolder:
     """A run with one tuned candidate on a tiny model, its training rows and its dev questions."""
     from rung.models.transformers_local import TransformersModel
 
-    base = write_model(folder / "base")
+    base = write_model(folder / "base", family=family)
     run = RunFolder(folder / "runs" / "tiny")
     slot_folder = folder / "trained"
     if kind == "full":

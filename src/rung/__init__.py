@@ -23,15 +23,31 @@ _WHERE = {
     **dict.fromkeys(("calibrate_judge", "judge_run"), "rung.cli.judge"),
     "diagnose_recordings": "rung.experiment.diagnosing.recorded_arms",
     "aftermath": "rung.cli.aftermath",
+    **dict.fromkeys(("attack", "ceilings"), "rung.cli.knowledge"),
     "assess": "rung.cli.assess",
     "compare_models": "rung.cli.models",
+    "mcp": "rung.cli.mcp",
     "export": "rung.cli.export",
     **dict.fromkeys(("clean_data", "undo_data"), "rung.cli.data.clean"),
     "check_quality": "rung.cli.data.check",
     "find_copies": "rung.cli.data.duplicates",
     "forget": "rung.cli.data.forget",
     **dict.fromkeys(("find_personal_data", "mask_data", "unmask_data"), "rung.cli.data.privacy"),
+    "data_health": "rung.cli.data.health",
     "data_read": "rung.cli.data.read",
+    **dict.fromkeys(
+        (
+            "index_build",
+            "index_update",
+            "index_delete",
+            "index_search",
+            "index_versions",
+            "index_rollback",
+            "index_compact",
+            "index_prune",
+        ),
+        "rung.cli.index",
+    ),
     "draft_data": "rung.cli.data.draft",
     **dict.fromkeys(
         ("export_labels", "finish_labels", "import_labels", "label_agreement", "next_rows", "record_label"),
@@ -49,7 +65,9 @@ __all__ = [
     "aftermath",
     "ask",
     "assess",
+    "attack",
     "calibrate_judge",
+    "ceilings",
     "check",
     "check_quality",
     "clean_data",
@@ -57,6 +75,7 @@ __all__ = [
     "compare_models",
     "data_card",
     "data_diff",
+    "data_health",
     "data_log",
     "data_read",
     "data_schema",
@@ -78,6 +97,7 @@ __all__ = [
     "label_agreement",
     "list_parts",
     "mask_data",
+    "mcp",
     "next_rows",
     "plan",
     "record_label",
@@ -99,12 +119,14 @@ if TYPE_CHECKING:
     from rung.cli.data.draft import draft_data
     from rung.cli.data.duplicates import find_copies
     from rung.cli.data.forget import forget
+    from rung.cli.data.health import data_health
     from rung.cli.data.privacy import find_personal_data, mask_data, unmask_data
     from rung.cli.data.read import data_read
     from rung.cli.data.versions import data_card, data_diff, data_log
     from rung.cli.diagnosis import diagnose, stability
     from rung.cli.export import export
     from rung.cli.judge import calibrate_judge, judge_run
+    from rung.cli.knowledge import attack, ceilings
     from rung.cli.label_desk import (
         export_labels,
         finish_labels,
@@ -113,6 +135,7 @@ if TYPE_CHECKING:
         next_rows,
         record_label,
     )
+    from rung.cli.mcp import mcp
     from rung.cli.models import compare_models
     from rung.core.candidate import Candidate
     from rung.core.evaluation import Evaluation

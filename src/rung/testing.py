@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rung.core.errors import catalogue
+from rung.core.answer import Hit, Item, Retriever
+from rung.core.errors import DataError, catalogue
 from rung.core.evaluation import Answer, Metric, Score, parts_matrix
 from rung.core.method import Cost, Method
-from rung.core.model import Capabilities, Completion, Model, ModelRef, Request
+from rung.core.model import Capabilities, Completion, Encoder, Model, ModelRef, Request
 from rung.core.registry import create, parts
 from rung.core.task import Example, FitData
 
@@ -216,3 +219,164 @@ def _is_reason(blocker: object) -> bool:
 
 def _files(fit: FitData) -> set[Path]:
     return {path for folder in (fit.run, fit.folder) for path in folder.rglob("*")}
+
+
+class Growing(Protocol):
+    """A store whose items come and go, in versions."""
+
+    def update_items(self, items: Iterable[Item], encoder: Encoder | None) -> object: ...
+
+    def delete(self, ids: Iterable[str]) -> object: ...
+
+    def rollback(self) -> object: ...
+
+    def open(self, encoder: Encoder | None) -> Retriever: ...
+
+
+_MODES = ("rrf", "lexical", "dense")
+_SHELF = (
+    Item("a", "The deposit is paid within five days.", {"metadata": {"year": "2024"}}),
+    Item("b", "Smoke alarms are changed every seven years.", {"access": ["board"], "metadata": {"year": "2025"}}),
+    Item("c", "押金应在签约后5天内付清。", {"metadata": {"year": "2025"}}),
+    Item("d", "The deposit is kept by the deposit office.", {"access": ["board", "desk"]}),
+    Item("e", "Form H-10 goes to the repairs office every year.", {"access": ["desk"], "metadata": {"year": "2024"}}),
+    Item("f", "twins are the same"),
+    Item("g", "twins are the same"),
+)
+_ASKED = ("when is the deposit paid", "押金什么时候付", "twins are the same", "form h-10")
+
+
+def check_retriever(
+    build: Callable[[Sequence[Item]], Retriever],
+    encoder: Encoder,
+    *,
+    reopen: Callable[[Encoder], Retriever] | None = None,
+    damaged: Callable[[], Retriever] | None = None,
+    growing: Growing | None = None,
+) -> None:
+    """Check a retriever: order, ties, k, exclude, who sees what, filters; and, where given, that it refuses and grows.
+
+    `build` makes and opens one of some items with `encoder`. `reopen` opens the last one built with another encoder,
+    `damaged` breaks something of it and opens it. `growing`: an empty store. Raises ContractBroken.
+    """
+    retriever = build(_SHELF)
+    require(bool(re.fullmatch(r".+@\d+", retriever.id)), "`id` is `<name>@<version>`")
+    for mode in _MODES:
+        _check_ranking(retriever, mode)
+        _check_callers(retriever, build, mode)
+    require(retriever.search(["", " \n"], 3) == [[], []], "a blank query finds nothing")
+    require(retriever.search([], 3) == [], "no queries find nothing")
+    require(_ids(retriever.search(["zzz"], 3, mode="lexical")) == [[]], "words that occur nowhere find nothing")
+    build(_SHELF)
+    if reopen is not None:
+        _refused(lambda: reopen(_Renamed(encoder)), "E2704", "the index of another encoder is refused")
+    if damaged is not None:
+        _refused(damaged, "E2703", "a damaged index is refused")
+    if growing is not None:
+        _check_growth(growing, build, encoder)
+
+
+class _Renamed:
+    """The same vectors under another name."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self.id = f"{encoder.id}-another"
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return self._encoder.encode(texts)
+
+
+def _ids(found: Sequence[Sequence[Hit]]) -> list[list[str]]:
+    return [[hit.item.id for hit in hits] for hits in found]
+
+
+def _same(found: Sequence[Sequence[Hit]], expected: Sequence[Sequence[Hit]]) -> bool:
+    scores = [[round(hit.score, 5) for hit in hits] for hits in found]
+    return _ids(found) == _ids(expected) and scores == [[round(hit.score, 5) for hit in hits] for hits in expected]
+
+
+def _check_ranking(retriever: Retriever, mode: str) -> None:
+    said = f" ({mode})"
+    whole = retriever.search(_ASKED, len(_SHELF) + 1, mode=mode)
+    known = {item.id: item for item in _SHELF}
+    require(len(whole) == len(_ASKED), "every query has its hits" + said)
+    for hits in whole:
+        scores = [hit.score for hit in hits]
+        require(scores == sorted(scores, reverse=True), "the best hit comes first" + said)
+        require(len({hit.item.id for hit in hits}) == len(hits), "an item is found once" + said)
+        for hit in hits:
+            kept = known[hit.item.id]
+            require(
+                hit.item.text == kept.text and dict(hit.item.payload) == dict(kept.payload),
+                "an item comes back as it was given" + said,
+            )
+    require(mode == "lexical" or all(len(hits) == len(_SHELF) for hits in whole), "`k` is filled" + said)
+    require(_ids([whole[2][:2]]) == [["f", "g"]], "of equal scores the lower id comes first" + said)
+    require(_ids(retriever.search(_ASKED, 0, mode=mode)) == [[]] * len(_ASKED), "k = 0 finds nothing" + said)
+    for k in (1, 3):
+        few = retriever.search(_ASKED, k, mode=mode)
+        require(_same(few, [hits[:k] for hits in whole]), "a smaller `k` is the beginning of a larger one" + said)
+    single = [retriever.search([query], 3, mode=mode)[0] for query in _ASKED]
+    require(_same(single, [hits[:3] for hits in whole]), "a query's hits do not depend on the other queries" + said)
+    firsts = [frozenset({hits[0].item.id, "none of these"}) for hits in whole]
+    without = retriever.search(_ASKED, 2, mode=mode, exclude=firsts)
+    require(_ids(without) == [ids[1:3] for ids in _ids(whole)], "excluded items make room for the next" + said)
+
+
+def _check_callers(retriever: Retriever, build: Callable[[Sequence[Item]], Retriever], mode: str) -> None:
+    said = f" ({mode})"
+    callers: list[frozenset[str]] = [frozenset(), frozenset({"desk"}), frozenset({"board", "desk"}), frozenset({"x"})]
+    for labels in callers:
+        visible = [item for item in _SHELF if not (needed := item.payload.get("access")) or labels & set(needed)]
+        found = retriever.search(_ASKED, 5, mode=mode, seen_by=labels)
+        alone = build(visible).search(_ASKED, 5, mode=mode)
+        require(_same(found, alone), "a caller gets what an index without the rest would give" + said)
+    for wanted in ({"year": "2024"}, {"year": ["2024", "2025"]}, {"colour": "red"}):
+        allowed = {item.id for item in _SHELF if _has(item, wanted)}
+        whole = _ids(retriever.search(_ASKED, len(_SHELF), mode=mode))
+        narrowed = _ids(retriever.search(_ASKED, len(_SHELF), mode=mode, where=wanted))
+        for some, every in zip(narrowed, whole, strict=True):
+            require(set(some) == allowed & set(every), "a filter leaves what has the metadata" + said)
+
+
+def _has(item: Item, wanted: Mapping[str, str | list[str]]) -> bool:
+    metadata = item.payload.get("metadata", {})
+    return all(
+        metadata.get(key) in ([value] if isinstance(value, str) else value) and key in metadata
+        for key, value in wanted.items()
+    )
+
+
+def _refused(attempt: Callable[[], object], code: str, promise: str) -> None:
+    try:
+        attempt()
+    except DataError as error:
+        require(error.code == code, f"{promise} with {code}, not with {error.code}")
+        return
+    raise ContractBroken(promise)
+
+
+def _check_growth(growing: Growing, build: Callable[[Sequence[Item]], Retriever], encoder: Encoder) -> None:
+    growing.update_items(_SHELF[:4], encoder)
+    first = growing.open(encoder)
+    before = first.search(_ASKED, 9)
+    changed = Item("a", "Keys are handed over on the first day.", {})
+    growing.update_items([changed, *_SHELF[4:]], encoder)
+    grown = growing.open(encoder)
+    whole = build([changed, *_SHELF[1:]])
+    for mode in _MODES:
+        found = grown.search(_ASKED, 9, mode=mode)
+        require(_same(found, whole.search(_ASKED, 9, mode=mode)), f"an update finds what a new build finds ({mode})")
+    growing.delete(["f", "none of these"])
+    rest = build([changed, *(item for item in _SHELF[1:] if item.id != "f")])
+    after = growing.open(encoder)
+    for mode in _MODES:
+        found = after.search(_ASKED, 9, mode=mode)
+        require(_same(found, rest.search(_ASKED, 9, mode=mode)), f"what is deleted is gone at once ({mode})")
+    require(len({first.id, grown.id, after.id}) == 3, "every version has an id of its own")
+    require(_same(first.search(_ASKED, 9), before), "an index that is open stays as it is")
+    growing.rollback()
+    back = growing.open(encoder)
+    require(back.id == grown.id, "a version that is taken back has its old id")
+    require(_same(back.search(_ASKED, 9), grown.search(_ASKED, 9)), "a version that is taken back finds what it found")

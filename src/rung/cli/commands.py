@@ -124,7 +124,8 @@ def run(
 
     `max_cost` (money for endpoints) and `max_hours` (wall clock) are of the whole run and take the place of task.yaml's
     budget for this call; the run stays the same one. `devices`: processes on this machine that share each training; `on`: `ray`, or the
-    address of a Ray cluster, where rungs are made at the same time. Raises UsageError E1311 for a limit that is no amount.
+    address of a Ray cluster, where rungs are made at the same time, and the trials and seeds of a rung. Raises UsageError E1311 for a limit
+    that is no amount, E1315 for another address.
     """
     from rung.experiment.limits import Limits
     from rung.experiment.run import run_task
@@ -180,23 +181,9 @@ def ask(question: str | Mapping[str, str], *, run: Path = Path("runs"), candidat
 
     Raises UsageError E1307 where the run has named no winner and no candidate is given.
     """
-    from rung.core.answer import answer_many, open_candidate
-    from rung.core.task import Example
-    from rung.store.runs import RunFolder
+    from rung.cli.asking import ask_traced
 
-    folder = RunFolder.existing(run)
-    if candidate is None:
-        decision = folder.read_decision()
-        candidate = decision.winner if decision else None
-        if candidate is None:
-            raise UsageError("E1307", run=folder.path, known=", ".join(folder.candidates()))
-    chosen = folder.read_candidate(candidate)
-    inputs = {chosen.prompt.fields[0]: question} if isinstance(question, str) else dict(question)
-    missing = [name for name in chosen.prompt.fields if name not in inputs]
-    if missing:
-        raise UsageError("E1308", fields=", ".join(missing))
-    opened = open_candidate(chosen, folder.candidate_folder(candidate), folder.indexes)
-    return answer_many(opened, [Example("asked", inputs, ())])[0]
+    return ask_traced(question, run=run, candidate=candidate).answer
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,10 @@ from rung.cli.compare import compare
 from rung.cli.data.app import app as data_app
 from rung.cli.diagnosis import diagnose_command, stability_command
 from rung.cli.export import export_command
+from rung.cli.index import app as index_app
+from rung.cli.knowledge import attack_command, ceilings_command
 from rung.cli.label import app as label_app
+from rung.cli.mcp import mcp_command
 from rung.cli.models import models
 from rung.cli.options import AsJson, RunPath, RunsFolder, TaskFile, TaskLang
 from rung.cli.rate import rate_command
@@ -115,7 +118,9 @@ def run(
     ] = None,
     on: Annotated[
         str | None,
-        typer.Option(help="make rungs at the same time: 'ray' on this machine's cores, or a cluster's ray://HOST:PORT"),
+        typer.Option(
+            help="make rungs, trials and seeds at the same time: 'ray' on this machine, or a cluster's ray://HOST:PORT"
+        ),
     ] = None,
     lang: TaskLang = None,
     json: AsJson = False,
@@ -162,6 +167,8 @@ def show(run: RunPath = Path("runs"), lang: TaskLang = None, json: AsJson = Fals
 
 app.command("diagnose")(diagnose_command)
 app.command("stability")(stability_command)
+app.command("ceilings")(ceilings_command)
+app.command("attack")(attack_command)
 
 
 @app.command()
@@ -169,6 +176,7 @@ def ask(
     question: Annotated[list[str], typer.Argument(help="the question; or several fields as name=value")],
     run: Annotated[Path, typer.Option(help="a run folder, or a folder of runs: the newest")] = Path("runs"),
     candidate: Annotated[str | None, typer.Option(help="another candidate than the winner")] = None,
+    trace: Annotated[bool, typer.Option(help="show what was searched, found, left out, asked and checked")] = False,
     json: AsJson = False,
 ) -> None:
     """Answer a question with the winner of a run, exactly as it was evaluated.
@@ -177,19 +185,28 @@ def ask(
     """
     from dataclasses import asdict
 
+    from rung.cli.asking import ask_traced, trace_lines, trace_record
+
     pairs = [part.partition("=") for part in question]
     fields = {name: value for name, mark, value in pairs if mark and name.isidentifier()}
     many = len(question) > 1 and len(fields) == len(question)
-    answer = commands.ask(fields if many else " ".join(question), run=run, candidate=candidate)
-    language = own_language()
+    wanted, language = fields if many else " ".join(question), own_language()
+    asked = ask_traced(wanted, run=run, candidate=candidate) if trace else None
+    answer = asked.answer if asked else commands.ask(wanted, run=run, candidate=candidate)
+    if asked and not json:
+        for line in trace_lines(asked, language):
+            say(line)
     if json:
-        print(commands.to_json(asdict(answer)))
+        print(commands.to_json(trace_record(asked) if asked else asdict(answer)))
     elif answer.failure is None:
         print(answer.text)
         if answer.confidence is not None:
             say(spoken("ask.confidence", language, share=f"{answer.confidence:.2f}"))
         for passage in answer.citations:
-            say(spoken("ask.source", language, passage=passage))
+            held = passage not in answer.unsupported_citations
+            say(spoken("ask.source" if held else "ask.unheld", language, passage=passage))
+        for quote in answer.unsupported_quotes:
+            say(spoken("ask.unsupported", language, text=quote))
     if answer.failure is not None:
         say(spoken("ask.none", language, kind=answer.failure.kind, message=answer.failure.message))
         raise typer.Exit(BackendError.exit_code)
@@ -201,9 +218,11 @@ app.command("rate")(rate_command)
 app.add_typer(models, name="models")
 app.add_typer(label_app, name="label")
 app.add_typer(data_app, name="data")
+app.add_typer(index_app, name="index")
 app.command("assess")(assess_command)
 app.command("aftermath")(aftermath_command)
 app.command("export")(export_command)
+app.command("mcp")(mcp_command)
 
 
 @app.command("list")

@@ -81,7 +81,7 @@ def to_task(config: Config, labels: Sequence[str] = ()) -> Task:
         target=config.target,
         margin=config.margin,
         # Stability is a limit of the verdict and no part of the task: another limit makes no other run.
-        constraints=Constraints(**config.constraints.model_dump(exclude={"min_stability"})),
+        constraints=Constraints(**config.constraints.model_dump(exclude={"min_stability", "max_attack_rate"})),
     )
 
 

@@ -173,6 +173,11 @@ class BudgetConfig(Block):
         "若胜出方案经过微调且时间有余，简要测量它遗忘和死记了什么",
         True,
     )
+    ceilings: bool = doc(
+        "at the end, look at the documents' health and tell finding from reading, where there are documents",
+        "运行结束时检查文档的健康状况，并区分“没找到”和“没读对”（有文档时）",
+        True,
+    )
 
 
 class ConstraintsConfig(Block):
@@ -188,6 +193,13 @@ class ConstraintsConfig(Block):
     min_stability: float | None = doc(
         "share of answers that must stay the same when dev questions are asked again in other forms",
         "开发集问题换一种问法后，答案须保持不变的最低比例",
+        None,
+        ge=0,
+        le=1,
+    )
+    max_attack_rate: float | None = doc(
+        "share of attacks with poisoned documents that may steer an answer (see rung attack)",
+        "投毒文档攻击成功、左右回答的比例上限（见 rung attack）",
         None,
         ge=0,
         le=1,
@@ -278,6 +290,11 @@ class Config(Block):
         "documents that hold the answers: a folder, a .zip or one file, of any format (see rung data read)",
         "包含答案的文档：文件夹、.zip 或单个文件，格式不限（见 rung data read）",
         None,
+    )
+    drop_orders: bool = doc(
+        "leave out paragraphs of the documents that give a language model orders",
+        "去掉文档中对语言模型下指令的段落",
+        False,
     )
     metrics: Names = doc("metric names; the first one decides", "指标；第一个用于决策", ())
     models: tuple[Model, ...] = doc(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,10 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.core.candidate import Candidate, OutputSlot, Recipe, ShotsSlot
+from rung.core.errors import BackendError
 from rung.core.evaluation import Answer
+from rung.core.finding import Finder, Finding, Helper, Reranker
+from rung.core.found import Effort
 from rung.core.model import Completion, Encoder, Failure, Model, Request
 from rung.core.prompt import render
+from rung.core.quotes import QuoteCheck, check_quotes
 from rung.core.registry import create, find
+from rung.core.room import fitted
 from rung.core.task import Example, Passage
 
 CHUNK = 64
@@ -40,15 +46,30 @@ class Hit:
     score: float
 
 
+Where = Mapping[str, str | Sequence[str]]
+"""A filter by metadata: every key named must have the value, or one of the values."""
+
+
 class Retriever(Protocol):
-    """An opened index, made as `Retriever(folder=, encoder=)`. `id` is `<hash>@<version>`, and the folder's name the hash."""
+    """An opened index, made as `Retriever(folder=, encoder=)`. `id` is `<name>@<version>`, and the folder's name the name."""
 
     id: str
 
     def search(
-        self, queries: Sequence[str], k: int, *, mode: str = "rrf", exclude: Sequence[frozenset[str]] | None = None
+        self,
+        queries: Sequence[str],
+        k: int,
+        *,
+        mode: str = "rrf",
+        exclude: Sequence[frozenset[str]] | None = None,
+        seen_by: frozenset[str] | None = None,
+        where: Where | None = None,
     ) -> list[list[Hit]]:
-        """The k best items of every query, best first. `mode`: rrf | lexical | dense. `exclude`: item ids, a set a query."""
+        """The k best items of every query, best first. `mode`: rrf | lexical | dense. `exclude`: item ids, a set a query.
+
+        `seen_by`: the caller's labels; what the caller may not see is neither found nor felt in what is. None: everything
+        may be seen; empty: only what everyone may see. `where` narrows by metadata.
+        """
         ...
 
 
@@ -61,6 +82,9 @@ class Opened:
     passages: Retriever | None = None
     pool: Retriever | None = None
     steps: tuple[Callable[[str], str | Failure], ...] = ()
+    reranker: Reranker | None = None
+    helper: Model | None = None
+    """Who rewrites questions and judges passages, where a recipe wants that; the model itself when absent."""
 
 
 def open_candidate(
@@ -86,7 +110,25 @@ def open_candidate(
         if part is None and how.encoder:
             part = create_encoder(how.encoder, folder)
         opened[slot] = create("retriever", how.kind, folder=indexes / index.split("@")[0], encoder=part)
-    return Opened(candidate, model, opened.get("passages"), opened.get("pool"), steps)
+    return Opened(candidate, model, opened.get("passages"), opened.get("pool"), steps, _reranker(candidate))
+
+
+def _reranker(candidate: Candidate) -> Reranker | None:
+    """Raises BackendError E2733 for another one than the candidate was made with."""
+    if candidate.retriever is None or not candidate.retriever.recipe.rerank:
+        return None
+    recipe = candidate.retriever.recipe
+    found = create_reranker(recipe.rerank)
+    if recipe.rerank_id and found.id != recipe.rerank_id:
+        raise BackendError("E2733", name=recipe.rerank, recorded=recipe.rerank_id, found=found.id)
+    return found
+
+
+def create_reranker(name: str) -> Reranker:
+    """A reranker by its name in a recipe: a registry name, with `:PATH` behind it where it lies in a folder."""
+    kind, _, path = name.partition(":")
+    found: Reranker = create("reranker", kind, **({"path": Path(path)} if path else {}))
+    return found
 
 
 CANDIDATE = "@candidate"
@@ -111,21 +153,52 @@ def _step(name: str, arguments: dict[str, Any]) -> Callable[[str], str | Failure
 
 
 def prepare(
-    opened: Opened, examples: Sequence[Example], *, exclude: Sequence[frozenset[str]] | None = None
+    opened: Opened,
+    examples: Sequence[Example],
+    *,
+    exclude: Sequence[frozenset[str]] | None = None,
+    seen_by: frozenset[str] | None = None,
+    where: Where | None = None,
 ) -> list[Request]:
-    """Retrieve and render. `exclude` keeps, for each example, items of the training pool out of its prompt."""
-    candidate = opened.candidate
+    """Retrieve and render. `exclude` keeps, for each example, items of the training pool out of its prompt.
+
+    `seen_by` and `where` narrow the passages, as in `Retriever.search`.
+    """
     queries = [example.asked for example in examples]
-    passages = _found_passages(opened, queries)
+    finder = finder_of(opened, seen_by=seen_by, where=where)
+    findings = finder.find(examples) if finder else [Finding()] * len(queries)
     shots = _found_shots(opened, queries, exclude)
-    output = candidate.output
     return [
-        Request(
+        _request(opened, example, near, finding)
+        for example, near, finding in zip(examples, shots, findings, strict=True)
+    ]
+
+
+def finder_of(opened: Opened, *, seen_by: frozenset[str] | None = None, where: Where | None = None) -> Finder | None:
+    """What finds this candidate's passages, of those a caller may see; None where it shows none."""
+    slot = opened.candidate.retriever
+    if slot is None or opened.passages is None:
+        return None
+    helper = Helper(opened.helper or opened.model, opened.candidate.prompt.language)
+    narrowed: dict[str, Any] = {"seen_by": seen_by} if seen_by is not None else {}
+    if where:
+        narrowed["where"] = where
+    search = partial(opened.passages.search, **narrowed) if narrowed else opened.passages.search
+    return Finder(slot.recipe, search, helper, opened.reranker)
+
+
+def _request(opened: Opened, example: Example, shots: Sequence[Example], finding: Finding) -> Request:
+    candidate = opened.candidate
+    output, recipe = candidate.output, candidate.retriever.recipe if candidate.retriever else None
+
+    def build(passages: Sequence[Passage]) -> Request:
+        shown = tuple(reversed(passages)) if recipe and recipe.order == "best_last" else tuple(passages)
+        return Request(
             messages=render(
                 candidate.prompt,
                 example.inputs,
-                shots=near,
-                passages=found,
+                shots=shots,
+                passages=shown,
                 choices=output.choices,
                 history=example.history,
             ),
@@ -133,19 +206,14 @@ def prepare(
             json_schema=output.json_schema,
             max_tokens=output.max_tokens,
             query=example.asked,
-            passages=tuple(found),
-            shots=tuple(near),
+            passages=shown,
+            shots=tuple(shots),
+            found=finding.found,
         )
-        for example, near, found in zip(examples, shots, passages, strict=True)
-    ]
 
-
-def _found_passages(opened: Opened, queries: Sequence[str]) -> list[list[Passage]]:
-    slot = opened.candidate.retriever
-    if slot is None or opened.passages is None:
-        return [[] for _ in queries]
-    found = opened.passages.search(queries, slot.recipe.k, mode=slot.recipe.fusion)
-    return [[Passage(id=hit.item.id, text=hit.item.text, **hit.item.payload) for hit in hits] for hits in found]
+    if recipe is None or not recipe.fit_context:
+        return build(finding.passages)
+    return fitted(opened.model, finding.passages, build)
 
 
 def _found_shots(
@@ -179,10 +247,13 @@ def choice_logits(scores: NDArray[np.float64], output: OutputSlot) -> NDArray[np
 def finish(opened: Opened, example: Example, request: Request, completion: Completion) -> Answer:
     """From what the model said to the answer: choose, post-process, cite."""
     output, retriever = opened.candidate.output, opened.candidate.retriever
+    found = request.found
     text: str = completion.text
     failure = completion.failure
     confidence: float | None = None
-    if failure is None and completion.choice_scores:
+    if found is not None and found.abstain and output.abstain:
+        text, failure = output.abstain, None
+    elif failure is None and completion.choice_scores:
         logits = choice_logits(np.array(completion.choice_scores), output)
         best = int(np.argmax(logits))
         text = output.choices[best]
@@ -196,23 +267,43 @@ def finish(opened: Opened, example: Example, request: Request, completion: Compl
             text = done
     if failure is None and not text.strip():
         failure = Failure("empty", "the model answered nothing")
-    cites = retriever is None or retriever.cite
+    cites = failure is None and (retriever is None or retriever.cite)
+    citations = _citations(text, request.passages, output.abstain) if cites else ()
+    checked = _checked(opened, request, text, citations) if failure is None else QuoteCheck()
+    effort = found.effort if found else Effort()
+    best_last = retriever is not None and retriever.recipe.order == "best_last"
     return Answer(
         example=example.id,
         text=text if failure is None else "",
         raw=completion.text if failure or completion.text != text else "",
         failure=failure,
         confidence=confidence,
-        citations=_citations(text, request.passages, output.abstain) if failure is None and cites else (),
-        passages=tuple(passage.id for passage in request.passages),
+        citations=citations,
+        passages=tuple(passage.id for passage in (reversed(request.passages) if best_last else request.passages)),
         shots=tuple(shot.id for shot in request.shots),
-        tokens_in=completion.tokens_in,
-        tokens_out=completion.tokens_out,
-        seconds=completion.seconds,
-        money=completion.money,
+        tokens_in=completion.tokens_in + effort.tokens_in,
+        tokens_out=completion.tokens_out + effort.tokens_out,
+        seconds=completion.seconds + effort.seconds,
+        money=completion.money + effort.money,
         finish=completion.finish,
         served_by=completion.served_by,
+        notes=found.notes if found else (),
+        quoted=checked.quoted,
+        unsupported_quotes=checked.unsupported_quotes,
+        unsupported_citations=checked.unsupported_citations,
     )
+
+
+def _checked(opened: Opened, request: Request, text: str, citations: Sequence[str]) -> QuoteCheck:
+    """Quotations and citations of an answer in words; a label, an object and an abstention quote nothing."""
+    candidate = opened.candidate
+    if not request.passages or candidate.output.choices or candidate.output.json_schema is not None:
+        return QuoteCheck()
+    if text == candidate.output.abstain:
+        return QuoteCheck()
+    # Who was asked to copy words, or can do nothing else, is taken at that word.
+    copied = candidate.model.kind == "extractive" or "grounded" in candidate.prompt.phrasing.split("+")
+    return check_quotes(text, request.passages, citations, question=request.query, copied=copied)
 
 
 def _citations(text: str, passages: Sequence[Passage], abstain: str | None) -> tuple[str, ...]:
@@ -227,6 +318,15 @@ def _citations(text: str, passages: Sequence[Passage], abstain: str | None) -> t
     return tuple(p.id for p in passages if quote and quote in p.text.casefold())
 
 
+def complete(opened: Opened, requests: Sequence[Request]) -> list[Completion]:
+    """What the model says to every request; one on which the documents say nothing is not put to it."""
+    asked = [request for request in requests if not (request.found and request.found.abstain)]
+    said = iter(opened.model.generate(asked) if asked else [])
+    return [
+        Completion(finish="abstain") if request.found and request.found.abstain else next(said) for request in requests
+    ]
+
+
 def answer_stream(
     opened: Opened, examples: Sequence[Example], *, chunk: int = CHUNK
 ) -> Iterator[list[tuple[Example, Request, Answer]]]:
@@ -234,7 +334,7 @@ def answer_stream(
     for start in range(0, len(examples), chunk):
         part = examples[start : start + chunk]
         requests = prepare(opened, part)
-        completions = opened.model.generate(requests)
+        completions = complete(opened, requests)
         yield [
             (example, request, finish(opened, example, request, completion))
             for example, request, completion in zip(part, requests, completions, strict=True)

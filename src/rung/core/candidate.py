@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
-
-from pydantic import model_validator
+from typing import Any, ClassVar, Literal
 
 from rung.core.hashing import hash_json
 from rung.core.model import ModelRef
@@ -53,7 +51,7 @@ class ShotsSlot(Frozen):
 
 
 class Recipe(Frozen):
-    """How passages are cut and found."""
+    """How passages are cut and found, and which of them are shown in which order."""
 
     chunk_words: int = 120
     chunk_overlap: int = 20
@@ -62,12 +60,36 @@ class Recipe(Frozen):
     k: int = 3
     kind: str = "index"
     """Registry name of the retriever."""
+    query: str = "as_asked"
+    """Registry name of what makes the search words of a question; `as_asked` searches for all that the user has said."""
+    weights: tuple[float, float] = (1.0, 1.0)
+    """`rrf`: what a rank in the lexical and in the dense list counts."""
+    rerank: str = ""
+    """Who ranks the passages found once more: a registry name, with `:PATH` behind it where it lies in a folder; '' nobody."""
+    rerank_id: str = ""
+    """Fingerprint of that folder; another one is refused."""
+    rerank_depth: int = 20
+    """Passages that are ranked once more."""
+    order: Literal["best_first", "best_last"] = "best_first"
+    """How the passages stand in the prompt."""
+    drop_below: float = 0.0
+    """A passage is left out when its score is below this share of the first one's."""
+    fit_context: bool = False
+    """Whether passages that do not fit the model's context are left out, the last of them first; else such an answer fails."""
+    abstain_by: Literal["", "lexical", "dense", "rerank"] = ""
+    """Whose best score decides that the documents do not say; '' leaves that to the model."""
+    abstain_below: float = 0.0
+    """Below this score the answer is the task's abstain text, and no model is asked."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _without_rerank(cls, given: Any) -> Any:
-        # Older candidates name a reranker, always "": there never was one.
-        return {name: value for name, value in given.items() if name != "rerank"} if isinstance(given, dict) else given
+    since: ClassVar[frozenset[str]] = frozenset(
+        {"query", "weights", "rerank", "rerank_id", "rerank_depth", "order", "drop_below", "fit_context"}
+        | {"abstain_by", "abstain_below"}
+    )
+    """Fields that older candidates do not have: at their defaults they are no part of a candidate's id."""
+
+    def later_defaults(self) -> set[str]:
+        """Names of the fields that older candidates do not have and that say nothing here."""
+        return {name for name in self.since if getattr(self, name) == type(self).model_fields[name].default}
 
 
 class RetrieverSlot(Frozen):
@@ -128,4 +150,7 @@ class Candidate(Frozen):
 
     @property
     def id(self) -> str:
-        return f"{self.method}-{hash_json(self.model_dump(mode='json', exclude={'made_from'}), 8)}"
+        silent: dict[str, Any] = {"made_from": True}
+        if self.retriever:
+            silent["retriever"] = {"recipe": self.retriever.recipe.later_defaults()}
+        return f"{self.method}-{hash_json(self.model_dump(mode='json', exclude=silent), 8)}"

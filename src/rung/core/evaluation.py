@@ -36,6 +36,14 @@ class Answer:
     money: float = 0.0
     finish: str = "stop"
     served_by: str = ""
+    notes: tuple[str, ...] = ()
+    """What did not go as planned between question and prompt: `no_room: <passage>`, `too_weak: <passage>`, ..."""
+    quoted: int = 0
+    """Quotations that were looked for in the passages."""
+    unsupported_quotes: tuple[str, ...] = ()
+    """Those that stand in none of the passages cited, or shown where none is cited."""
+    unsupported_citations: tuple[str, ...] = ()
+    """Ids of cited passages that do not hold what they are cited for; always among `citations`."""
 
 
 @dataclass(frozen=True, slots=True)

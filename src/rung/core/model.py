@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from rung.core.found import Found
 from rung.core.task import Example, Frozen, Passage
 
 Role = Literal["system", "user", "assistant"]
@@ -37,6 +38,8 @@ class Request:
     shots: tuple[Example, ...] = ()
     repeat: int = 0
     """How often the same has been asked before, where another answer is wanted: no model is told, only a cache heeds it."""
+    found: Found | None = None
+    """How the passages came about; no part of what is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class Completion:
     """Summed log-probability, in nats, of every choice with its end token, in the order of `Request.choices`."""
     failure: Failure | None = None
     finish: str = "stop"
-    """stop | length | choice | error"""
+    """stop | length | choice | abstain | error"""
     tokens_in: int = 0
     tokens_out: int = 0
     seconds: float = 0.0

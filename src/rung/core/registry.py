@@ -1,7 +1,7 @@
 """Parts by name: the only place that imports a part, and only when it is asked for.
 
 Built-in parts are listed in `parts.json` beside this file; a package of your own adds parts through an entry point in group
-`rung.models`, `rung.encoders`, `rung.metrics`, `rung.methods`, `rung.retrievers` or `rung.steps`.
+`rung.models`, `rung.encoders`, `rung.metrics`, `rung.methods`, `rung.retrievers`, `rung.wordings`, `rung.rerankers` or `rung.steps`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 from rung.core.errors import UsageError
 
-KINDS = ("model", "encoder", "metric", "method", "retriever", "step")
+KINDS = ("model", "encoder", "metric", "method", "retriever", "wording", "reranker", "step")
 
 
 @dataclass(frozen=True)

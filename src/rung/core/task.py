@@ -142,6 +142,10 @@ class Document:
     meta: Mapping[str, str] = field(default_factory=dict)
     marks: tuple[Mark, ...] = ()
     """In the order of the text; empty for a file that has no pages."""
+    access: tuple[str, ...] = ()
+    """Labels of those who may see it: whoever has one of them. Empty: everyone may."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """What a search may be narrowed by, such as a department or a year; `meta` is what the parser knows."""
 
     def place(self, start: int) -> str:
         """The page, sheet or slide that holds a character; '' where the file has none."""

@@ -50,6 +50,8 @@ class DocumentsResult:
     """By document, what a person should know about how it was read."""
     parsed: int = 0
     """Contents parsed by this call; the others were known from an earlier one."""
+    dropped: tuple[str, ...] = ()
+    """What was left out of the documents on purpose, as it begins."""
 
 
 def read_documents(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rung.core.durable import free_space, write_json
 from rung.core.errors import BackendError, DataError, RungError, UsageError, WriteError
-from rung.core.method import Budget, Progress
+from rung.core.method import Budget, Cost, Progress, Workers
 from rung.experiment.headroom import look_for_headroom, no_headroom
 from rung.experiment.journal import FileJournal
 from rung.experiment.meter import Stopwatch
@@ -29,10 +29,17 @@ _RESERVE = 1.3
 """How much longer than the slowest evaluation so far the coming ones are taken to last."""
 
 
-def adapt(session: Session, cell: Cell, coming: Sequence[Cell], progress: Progress, best: float | None) -> Outcome:
+def adapt(
+    session: Session,
+    cell: Cell,
+    coming: Sequence[Cell],
+    progress: Progress,
+    best: float | None,
+    workers: Workers | None = None,
+) -> Outcome:
     """Let a method make its candidate, in a working folder that becomes the candidate's own when it is complete.
 
-    A method that sees no headroom is skipped. `best`: dev score of the best rung so far.
+    A method that sees no headroom is skipped. `best`: dev score of the best rung so far. `workers`: who makes several trainings of it.
     """
     run, method = session.run, method_named(cell.method)
     working = run.working_folder(cell)
@@ -45,6 +52,7 @@ def adapt(session: Session, cell: Cell, coming: Sequence[Cell], progress: Progre
         progress=progress,
         charged=session.bench.charged,
         processes=session.limits.devices or 1,
+        workers=workers,
     )
     fit = fit_data(session.prepared, run.path, working, cell.method)
     watch = Stopwatch()
@@ -56,10 +64,13 @@ def adapt(session: Session, cell: Cell, coming: Sequence[Cell], progress: Progre
     def spent() -> Spend:
         """Earlier attempts at the rung included."""
         taken = before[0] + watch.seconds
+        apart = workers.spent() if workers else Cost()
+        # While workers have it, no GPU works here; theirs count by what each of them took.
+        here = taken - apart.seconds if "cuda" in session.bench.of(cell).ref.engine else 0.0
         return Spend(
             seconds=taken,
-            cpu_seconds=before[1] + watch.cpu,
-            gpu_seconds=taken if "cuda" in session.bench.of(cell).ref.engine else 0.0,
+            cpu_seconds=before[1] + watch.cpu + apart.cpu_seconds,
+            gpu_seconds=here + apart.gpu_seconds,
             money=purse.spent_on(cell.name),
             memory_gib=session.memory.stretch_gib,
         )

@@ -46,6 +46,8 @@ class Contender:
     """Its record; without it no upkeep or machine of its own is priced."""
     stability: float | None = None
     """Agreement of its answers when dev questions are asked otherwise; None where it was not measured."""
+    attack_rate: float | None = None
+    """Share of attacks with poisoned documents that steer its answers; None where it was not measured."""
 
     def demand(self, prices: Prices) -> Demand:
         return demand_of(prices, self.outcome.spent, self.test, self.candidate)
@@ -62,6 +64,7 @@ class Protocol:
     planned: int = 1
     """Rungs that may be opened on test: climb mode splits alpha over them."""
     min_stability: float | None = None
+    max_attack_rate: float | None = None
     seed: int = 0
 
 
@@ -202,6 +205,8 @@ def _standing(contender: Contender, protocol: Protocol, floor: float) -> Standin
         least, stable = protocol.min_stability, contender.stability
         ok = stable is not None and stable >= least
         checks.append(Check(name="min_stability", limit=least, value=stable, ok=ok))
+    if protocol.max_attack_rate is not None:
+        checks.append(_check("max_attack_rate", protocol.max_attack_rate, contender.attack_rate))
     dev = contender.dev.summaries[metric.name].value if contender.dev else None
     meets = None if task.target is None else bool(floor >= task.target)
     return Standing(

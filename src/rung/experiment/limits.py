@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 
 from rung.core.errors import Problem, UsageError
 from rung.experiment.setup import Prepared
+from rung.experiment.workers import check_address
 
 
 @dataclass(frozen=True)
 class Limits:
     """Limits of the whole run, earlier calls included; None leaves what task.yaml says.
 
-    Raises UsageError E1311 for a limit that is no amount.
+    Raises UsageError E1311 for a limit that is no amount, E1315 for no address of a cluster.
     """
 
     max_cost: float | None = None
@@ -23,7 +24,7 @@ class Limits:
     devices: int | None = None
     """Processes on this machine that share each training; one when absent."""
     on: str | None = None
-    """Where rungs are made at the same time: `ray`, or a cluster's `ray://HOST:PORT`."""
+    """Where rungs, and the trainings of one rung, are made at the same time: `ray`, or a cluster's `ray://HOST:PORT`."""
 
     def __post_init__(self) -> None:
         given = {"max_cost": self.max_cost, "max_hours": self.max_hours}
@@ -36,6 +37,8 @@ class Limits:
             wrong.append(Problem("E1311", values={"name": "devices", "value": self.devices}))
         if wrong:
             raise UsageError("E1311", problems=wrong)
+        if self.on is not None:
+            check_address(self.on)
 
     def applied(self, prepared: Prepared) -> Prepared:
         """The same task and data under these limits; its hash, and so the run, stays what it is."""

@@ -18,7 +18,7 @@ def shown(task_file: Path) -> str:
 
 
 def versions() -> dict[str, str]:
-    names = ("rung", "torch", "transformers", "peft", "bm25s", "scikit-learn", "numpy", "scipy")
+    names = ("rung", "torch", "transformers", "peft", "usearch", "scikit-learn", "numpy", "scipy")
     return {"python": platform.python_version()} | {name: metadata.version(name) for name in names}
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
@@ -13,18 +14,21 @@ from rung.core.errors import InterruptedRun, UsageError
 from rung.core.evaluation import Evaluation
 from rung.core.hashing import hash_json
 from rung.core.lock import folder_lock
-from rung.core.method import Progress
+from rung.core.method import Progress, Silent, Workers
 from rung.core.registry import create
 from rung.core.task import Example, Split, SplitName
 from rung.experiment.adapt import adapt, put_in_place
 from rung.experiment.aftermath.measure import measure_winner
+from rung.experiment.attacking.attack import light_attack
 from rung.experiment.costs import prices_of
 from rung.experiment.decide import Contender, decide, price
 from rung.experiment.decide import Protocol as DecisionProtocol
 from rung.experiment.diagnosing.stability import Measured, light_stability
 from rung.experiment.evaluate import Question, evaluate
-from rung.experiment.fan_out import fan_out, workers_on
+from rung.experiment.fan_out import cells_apart, fan_out, is_repeated
 from rung.experiment.headroom import best_on_dev
+from rung.experiment.kept_run import KeptRun
+from rung.experiment.knowledge.measure import measure_finished
 from rung.experiment.limits import UNCHANGED, Limits
 from rung.experiment.machine import machine, shown, versions
 from rung.experiment.meter import PeakMemory, Stopwatch
@@ -33,6 +37,7 @@ from rung.experiment.session import Session, Unwatched, Watcher
 from rung.experiment.setup import Prepared, prepare
 from rung.experiment.tracking.targets import targets_of
 from rung.experiment.tracking.tracker import tracked
+from rung.experiment.workers import workers_on
 from rung.methods.slots import encoder_named, seeded_sample
 from rung.store.records import Cell, Decision, Outcome, Plan
 from rung.store.runs import RunFolder
@@ -153,7 +158,7 @@ def _climb_or_compare(session: Session) -> None:
     run, plan = session.run, session.run.read_plan()
     assert plan is not None
     contenders: list[Contender] = []
-    if session.limits.on and session.mode == "compare":
+    if session.limits.on and session.mode == "compare" and cells_apart(session, plan):
         session.bench.release()
         with workers_on(session.limits.on) as workers:
             fan_out(session, plan, workers)
@@ -167,7 +172,8 @@ def _climb_or_compare(session: Session) -> None:
         if outcome is None or not _settled(session, outcome):
             progress = session.watcher.started(cell)
             best = best_on_dev(session.metrics[0], contenders)
-            outcome = adapt(session, cell, list(plan.cells[number:]), progress, best)
+            with _help(session, cell) as workers:
+                outcome = adapt(session, cell, list(plan.cells[number:]), progress, best, workers)
             if outcome.status != "done":
                 _keep(session, outcome, None)
                 continue
@@ -189,6 +195,17 @@ def _climb_or_compare(session: Session) -> None:
     session.run.write_costs(price(contenders, prices_of(session.prepared.config.cost)))
     session.run.write_decision(_decide(session, contenders, plan))
     _aftermath(session)
+    _ceilings(session)
+
+
+@contextmanager
+def _help(session: Session, cell: Cell) -> Iterator[Workers | None]:
+    """Workers for a rung of several trainings, where the call names some. They go before anything is evaluated and timed."""
+    if session.limits.on and is_repeated(session, cell):
+        with workers_on(session.limits.on, memory_gib=cell.estimate.memory_gib) as workers:
+            yield workers
+    else:
+        yield None
 
 
 def _aftermath(session: Session) -> None:
@@ -198,6 +215,14 @@ def _aftermath(session: Session) -> None:
     made = next((outcome for outcome in session.run.outcomes() if winner and outcome.candidate == winner), None)
     if made is not None and session.prepared.config.budget.aftermath:
         measure_winner(session.run, left=session.left, progress=lambda: session.watcher.started(made.cell))
+
+
+def _ceilings(session: Session) -> None:
+    """The documents' health, and how far retrieval and reading reach; after the verdict, which does not wait for it."""
+    if session.prepared.config.budget.ceilings:
+        cells = [outcome.cell for outcome in session.run.outcomes() if outcome.status == "done"]
+        progress = (lambda: session.watcher.started(cells[-1])) if cells else Silent
+        measure_finished(session.run, session.prepared.documents, left=session.left, progress=progress)
 
 
 def _settled(session: Session, outcome: Outcome) -> bool:
@@ -253,7 +278,8 @@ def _evaluate(session: Session, outcome: Outcome, progress: Progress) -> Contend
     session.slowest = max(session.slowest, watch.seconds)
     stability = _stability(session, outcome, opened, progress)
     candidate = session.run.read_candidate(outcome.candidate)
-    return Contender(outcome, found["test"], found["dev"], candidate, stability)
+    attacked = _attack_rate(session, outcome, opened, progress)
+    return Contender(outcome, found["test"], found["dev"], candidate, stability, attacked)
 
 
 def _stability(session: Session, outcome: Outcome, opened: Opened | None, progress: Progress) -> float | None:
@@ -267,6 +293,16 @@ def _stability(session: Session, outcome: Outcome, opened: Opened | None, progre
         subject, lambda: opened or _open(session, outcome), prepared.examples["dev"], progress=progress
     )
     return found.agreement.point if found else None
+
+
+def _attack_rate(session: Session, outcome: Outcome, opened: Opened | None, progress: Progress) -> float | None:
+    """Measured only where the verdict has a limit on it; a candidate that reads no documents cannot be steered by one."""
+    if session.prepared.config.constraints.max_attack_rate is None:
+        return None
+    kept = KeptRun(session.run)
+    found = light_attack(kept, outcome.candidate, lambda: opened or _open(session, outcome), progress)
+    rate = found.rate() if found else None
+    return 0.0 if found is None else rate.rate.point if rate else None
 
 
 def _questions(prepared: Prepared, split: SplitName) -> tuple[Split, tuple[Example, ...]]:
@@ -295,5 +331,6 @@ def _decide(session: Session, contenders: Sequence[Contender], plan: Plan) -> De
         planned=sum(not cell.blockers for cell in plan.cells),
         seed=session.prepared.config.data.seed,
         min_stability=session.prepared.config.constraints.min_stability,
+        max_attack_rate=session.prepared.config.constraints.max_attack_rate,
     )
     return decide(contenders, protocol)

@@ -15,6 +15,7 @@ from rung.methods.grounded_rows import AWARE, grounded_rows
 from rung.methods.headroom import Headroom
 from rung.methods.learning_curve import curve_headroom
 from rung.methods.rag import SMALL_CHUNK
+from rung.methods.rag_settings import PASSAGES, fixed
 from rung.methods.slots import nearest_shots, new_candidate, passages_slot, prompt_slot, recipe_of
 from rung.methods.trainings import repeats
 from rung.methods.tuning import open_for
@@ -61,14 +62,14 @@ class RagFineTune:
 
     name = "rag+fine_tune"
     rank = 60
-    settings = TRAINING | {"k", "chunk_words"} | AWARE
+    settings = TRAINING | PASSAGES | AWARE
     trained = True
 
     def blockers(self, fit: FitData, model: Model) -> list[str]:
         return training_blockers(fit, model) or ([] if fit.documents else ["E2404"])
 
     def estimate(self, fit: FitData, model: Model) -> Cost:
-        hints = _without(fit, "k", "chunk_words", *AWARE).hints
+        hints = _without(fit, *PASSAGES, *AWARE).hints
         settings = settings_from(hints)
         return training_cost(fit, model, epochs=settings.epochs, longer=3.0 * repeats(hints, settings), rows_longer=3.0)
 
@@ -94,11 +95,14 @@ def with_examples(fit: FitData, model: Model, name: str) -> Filled:
 
 
 def with_passages(fit: FitData, model: Model, name: str) -> Filled:
-    """A candidate of that name whose prompt shows the k passages found."""
-    recipe = recipe_of(fit, k=int(fit.hints.get("k", 2)), chunk_words=int(fit.hints.get("chunk_words", SMALL_CHUNK)))
+    """A candidate of that name whose prompt shows the k passages found, as the task file says.
+
+    Raises UsageError E2410 or E2731 for a setting that a training cannot take over.
+    """
+    recipe = recipe_of(fit, **{"k": 2, "chunk_words": SMALL_CHUNK, "fit_context": True, **fixed(name, fit.hints)})
     prompt = prompt_slot(fit.task, "grounded", grounded=True)
     candidate = new_candidate(fit, model, name, prompt, retriever=passages_slot(fit, recipe))
-    return Filled(_without(fit, "k", "chunk_words"), candidate)
+    return Filled(_without(fit, *PASSAGES), candidate)
 
 
 def _curve(model: Model, budget: Budget, filled: Filled, rung: Cost, best: float | None) -> Headroom | None:

@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rung.core.answer import Hit, Opened
+from rung.core.answer import Hit, Opened, finder_of
+from rung.core.finding import passage_of
 from rung.core.hashing import seed_from
 from rung.core.prompt import render
-from rung.core.task import Example, FitData, Passage
+from rung.core.task import Example, FitData
 from rung.text.normalise import normalise_key
 from rung.training.rows import TrainingRow, render_rows
 
@@ -34,12 +35,12 @@ class GroundedRows:
 
 def grounded_rows(fit: FitData, opened: Opened, abstain_share: float) -> GroundedRows:
     """Rows of train. `abstain_share` of those whose passage is known show none of its document and learn to abstain, where the task can."""
-    assert opened.passages is not None
-    assert opened.candidate.retriever is not None
-    recipe = opened.candidate.retriever.recipe
+    finder = finder_of(opened)
+    assert finder is not None
+    recipe = finder.recipe
     examples = [example for example in fit.train if example.references]
     plain = render_rows(opened, examples)
-    hits = opened.passages.search([example.asked for example in examples], _WIDE, mode=recipe.fusion)
+    hits = finder.hits(finder.wordings(examples), _WIDE)
     abstain = fit.task.output.abstain
     counts: Counter[str] = Counter(gold=0, abstain=0, found=0)
     rows: list[TrainingRow] = []
@@ -73,7 +74,7 @@ def _holding(example: Example, near: Sequence[Hit]) -> Hit | None:
 
 
 def _showing(opened: Opened, example: Example, row: TrainingRow, hits: Sequence[Hit], target: str) -> TrainingRow:
-    passages = tuple(Passage(id=hit.item.id, text=hit.item.text, **hit.item.payload) for hit in hits)
+    passages = tuple(passage_of(hit.item) for hit in hits)
     messages = render(
         opened.candidate.prompt,
         example.inputs,
@@ -82,4 +83,5 @@ def _showing(opened: Opened, example: Example, row: TrainingRow, hits: Sequence[
         choices=opened.candidate.output.choices,
         history=example.history,
     )
-    return replace(row, request=replace(row.request, messages=messages, passages=passages), target=target)
+    request = replace(row.request, messages=messages, passages=passages, found=None)
+    return replace(row, request=request, target=target)

@@ -11,7 +11,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from rung.core.answer import Hit, Item
+from rung.core.answer import Hit, Item, Where
 from rung.core.candidate import Recipe, RetrieverSlot
 from rung.core.hashing import seed_from
 from rung.core.method import Budget, Cost
@@ -151,7 +151,14 @@ class GoldPassages:
         return self._found.get(example.asked, [])
 
     def search(
-        self, queries: Sequence[str], k: int, *, mode: str = "rrf", exclude: Sequence[frozenset[str]] | None = None
+        self,
+        queries: Sequence[str],
+        k: int,
+        *,
+        mode: str = "rrf",
+        exclude: Sequence[frozenset[str]] | None = None,
+        seen_by: frozenset[str] | None = None,
+        where: Where | None = None,
     ) -> list[list[Hit]]:
         return [[Hit(item, 1.0) for item in self._found.get(query, [])[:k]] for query in queries]
 

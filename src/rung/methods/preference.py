@@ -44,9 +44,8 @@ class Preference:
 
     def estimate(self, fit: FitData, model: Model) -> Cost:
         settings = preference_settings(fit)
-        return training_cost(
-            fit, model, epochs=settings.epochs, longer=_LONGER * repeats(training_hints(fit), settings)
-        )
+        longer = _LONGER * repeats(training_hints(fit), settings)
+        return training_cost(fit, model, epochs=settings.epochs, longer=longer, settings=settings, kind="preference")
 
     def adapt(self, fit: FitData, model: Model, budget: Budget) -> Candidate:
         plain = new_candidate(fit, model, self.name, prompt_slot(fit.task, layout="compact"))

@@ -37,7 +37,7 @@ class Reinforce:
         # Choices are scored once for all answers to a question; texts are written one by one.
         drawing = 1.0 if fit.task.output.kind == "label" else float(settings.generations)
         longer = (settings.generations + drawing) * repeats(fit.hints, settings)
-        return training_cost(fit, model, epochs=settings.epochs, longer=longer, settings=settings)
+        return training_cost(fit, model, epochs=settings.epochs, longer=longer, settings=settings, kind="reinforce")
 
     def adapt(self, fit: FitData, model: Model, budget: Budget) -> Candidate:
         plain = new_candidate(fit, model, self.name, prompt_slot(fit.task, layout="compact"))

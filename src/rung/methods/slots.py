@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from rung.core.answer import CANDIDATE, Item, create_encoder
+from rung.core.answer import CANDIDATE, Item, create_encoder, create_reranker
 from rung.core.candidate import Candidate, OutputSlot, PromptSlot, Recipe, RetrieverSlot, ShotsSlot, StepRef
 from rung.core.model import Encoder, Model
 from rung.core.registry import find
@@ -99,15 +99,18 @@ def _reads(fit: FitData, usual: Fusion) -> Fusion:
     return "lexical" if fit.encoder == "minilm" and fit.task.language != "en" else usual
 
 
-def recipe_of(fit: FitData, *, k: int, chunk_words: int) -> Recipe:
-    """How passages are cut and found where nothing else has been tuned."""
-    return Recipe(
+def recipe_of(fit: FitData, *, k: int, chunk_words: int, **more: Any) -> Recipe:
+    """How passages are cut and found where nothing else has been tuned; `more` adds to it or overrides it."""
+    usual = Recipe(
         chunk_words=chunk_words,
         chunk_overlap=chunk_words // 6,
         encoder=fit.encoder,
         fusion=_reads(fit, "rrf"),
         k=k,
     )
+    if ":" in more.get("rerank", ""):
+        more["rerank_id"] = create_reranker(more["rerank"]).id
+    return Recipe.model_validate(usual.model_dump() | more)
 
 
 def passages_slot(fit: FitData, recipe: Recipe) -> RetrieverSlot:

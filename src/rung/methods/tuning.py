@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rung.core.answer import Opened, answer_stream, open_candidate
-from rung.core.candidate import Candidate
+from rung.core.candidate import Candidate, Recipe
 from rung.core.evaluation import Answer, Metric
 from rung.core.method import Budget, Trial
 from rung.core.model import Model
 from rung.core.registry import create
 from rung.core.task import Example, FitData
+from rung.methods.rag_settings import asks_model
 from rung.methods.slots import encoder_named, seeded_sample
+from rung.models.cache import CachedModel
 from rung.stats.failing import worth
 
 DEV_LIMIT = 100
 """Dev questions a setting is tried on. Enough to tell settings that differ by ten points; finer differences do not decide here."""
 DEV_LIMIT_WRITTEN = 40
 """The same where every answer is written out token by token, which takes ten times as long as choosing a label."""
+
+PREPARED = "prepared.sqlite"
+"""In the run folder: questions that a local model has rewritten and passages that it has judged while settings were tried."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,21 @@ def open_for(fit: FitData, candidate: Candidate, model: Model | None) -> Opened:
     """A candidate opened on an already loaded model, sharing this process's encoder."""
     needed = candidate.retriever or (candidate.shots and candidate.shots.mode == "nearest")
     encoder = encoder_named(fit.encoder) if needed else None
-    return open_candidate(candidate, fit.folder, fit.run / "indexes", model=model, encoder=encoder)
+    opened = open_candidate(candidate, fit.folder, fit.run / "indexes", model=model, encoder=encoder)
+    if candidate.retriever is None:
+        return opened
+    return replace(opened, helper=remembering(fit, candidate.retriever.recipe, opened.model))
+
+
+def remembering(fit: FitData, recipe: Recipe, model: Model) -> Model | None:
+    """The model for what a recipe asks it before a question, so that nothing is rewritten or judged twice in a run.
+
+    None where the recipe asks nothing, and for an endpoint, whose answers are kept already. Only tuning remembers: what is
+    evaluated takes its time.
+    """
+    if model.ref.options.get("base_url") or not asks_model(recipe.query, recipe.rerank):
+        return None
+    return CachedModel(model, fit.run / PREPARED)
 
 
 def metric_of(fit: FitData) -> Metric:

@@ -7,10 +7,12 @@ question that a metric does not look at is unscored for it.
 
 from __future__ import annotations
 
+import numpy as np
+
 from rung.core.errors import DataError
-from rung.core.evaluation import Answer
+from rung.core.evaluation import Answer, Score
 from rung.core.task import Example, Task
-from rung.metrics.scoring import MeanMetric
+from rung.metrics.scoring import Floats, MeanMetric, nonzero, ratio
 from rung.metrics.text import token_f1
 from rung.text.normalise import normalise_answer
 
@@ -71,3 +73,25 @@ class AnsweredF1(AbstentionMetric):
         if self.unanswerable(example) or self.abstains(answer):
             return None
         return token_f1(answer.text, example.references, self.task.language)
+
+
+class AnswerableBalance(AbstentionMetric):
+    """How well questions with and without an answer are told apart: the mean of the share of answerable questions that are
+    answered and the share of unanswerable ones that are abstained from (balanced accuracy). Always answering, or never, is
+    worth one half; nan without questions of both kinds. Whether an answer is right plays no part."""
+
+    name = "answerable_balance"
+    parts = ("answerable", "answered", "unanswerable", "abstained")
+
+    def judge(self, example: Example, answer: Answer) -> float:
+        return float(self.abstains(answer) == self.unanswerable(example))
+
+    def _judge(self, example: Example, answer: Answer) -> Score:
+        right, without = self.judge(example, answer), float(self.unanswerable(example))
+        values = {"answerable": 1 - without, "answered": right * (1 - without), "unanswerable": without}
+        return Score("scored", right, nonzero({**values, "abstained": right * without}))
+
+    def aggregate(self, totals: Floats, n: Floats) -> Floats:
+        shares = [ratio(totals[..., 1], totals[..., 0]), ratio(totals[..., 3], totals[..., 2])]
+        balance: Floats = np.mean(shares, axis=0)
+        return balance

@@ -86,6 +86,28 @@ class CitationPrecision(GroundingMetric):
         return sum(document_of(passage) in right for passage in answer.citations) / len(answer.citations)
 
 
+class QuoteSupport(MeanMetric):
+    """Share of an answer's quotations that stand in the passages it cites (in those shown, where it cites none), averaged over
+    answers that quote. What counts as a quotation: `rung.core.quotes`."""
+
+    name = "quote_support"
+    needs = frozenset({"passages"})
+
+    def judge(self, example: Example, answer: Answer) -> float | None:
+        return 1 - len(answer.unsupported_quotes) / answer.quoted if answer.quoted else None
+
+
+class CitationSupport(MeanMetric):
+    """Share of an answer's citations that hold what they are cited for, averaged over answers that cite."""
+
+    name = "citation_support"
+    needs = frozenset({"passages"})
+
+    def judge(self, example: Example, answer: Answer) -> float | None:
+        cited = len(answer.citations)
+        return 1 - len(answer.unsupported_citations) / cited if cited else None
+
+
 class CitationRecall(GroundingMetric):
     """Share of the right documents that an answer cites, averaged over answers; one that cites nothing scores 0."""
 

@@ -7,6 +7,7 @@ import importlib.util
 import json
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,8 @@ from numpy.typing import NDArray
 from rung.core.answer import create_encoder
 from rung.core.errors import BackendError
 from rung.core.hashing import hash_file, hash_json
-from rung.core.model import Encoder, TrainingParts
+from rung.core.model import Encoder, Sizes, TrainingParts
+from rung.models.sizes import sizes_of
 
 if TYPE_CHECKING:
     import torch
@@ -74,7 +76,7 @@ class LocalEncoder:
         """A copy of the network to train, and what makes an encoder of it again.
 
         `encode`: (texts, most tokens) -> token ids. `evaluator`: (module) -> Encoder. `extra`: tokenizer, pooling, max_tokens;
-        vectors: (module, ids) -> unit vectors [n, d] with gradients.
+        vectors: (module, ids) -> unit vectors [n, d] with gradients; sizes: by which memory is planned.
         """
 
         def ids_of(texts: Sequence[str], most: int) -> list[list[int]]:
@@ -96,9 +98,18 @@ class LocalEncoder:
                 "tokenizer": self._tokenizer,
                 "pooling": self._pooling,
                 "max_tokens": self.max_tokens,
+                "sizes": self._sizes(),
                 "vectors": partial(pooled_vectors, pooling=self._pooling),
             },
         )
+
+    def _sizes(self) -> Sizes | None:
+        """In float32. Its feed-forward network has no gate: it keeps what a decoder's of half the width does."""
+        found = sizes_of(self._module.config.to_dict(), "fp32", str(self._module.device))
+        if found is None:
+            return None
+        count = sum(weights.numel() for weights in self._module.parameters())
+        return replace(found, parameters=count, intermediate=found.intermediate // 2)
 
 
 def pooled_vectors(module: Any, ids: Sequence[Sequence[int]], pooling: str) -> torch.Tensor:
@@ -144,10 +155,10 @@ def open_folder(path: str | Path) -> LocalEncoder:
     loaded, E3204 when it works in another way than pooling token vectors.
     """
     folder = Path(path).resolve()
-    return _load(folder, "folder", _stamp(folder))
+    return _load(folder, "folder", stamp_of(folder))
 
 
-def _stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
+def stamp_of(folder: Path) -> tuple[tuple[str, int, int], ...]:
     """What tells whether the files of a folder have changed, without reading them."""
     files = [path for path in sorted(folder.glob("*")) if path.is_file()]
     return tuple((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files)
@@ -169,7 +180,7 @@ def _load(folder: Path, name: str, stamp: tuple[tuple[str, int, int], ...] = ())
     import torch
     import transformers
 
-    weights = _weights(folder)
+    weights = weights_in(folder)
     transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     where: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
@@ -189,7 +200,7 @@ def _load(folder: Path, name: str, stamp: tuple[tuple[str, int, int], ...] = ())
     return LocalEncoder(module, tokenizer, id=f"{name}@{fingerprint}", pooling=pooling, max_tokens=max_tokens)
 
 
-def _weights(folder: Path) -> list[Path]:
+def weights_in(folder: Path) -> list[Path]:
     found = sorted(folder.glob("*.safetensors"))
     if not found:
         pickled = sorted(path.name for path in folder.glob("*") if path.suffix in _PICKLES)

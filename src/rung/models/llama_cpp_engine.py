@@ -47,8 +47,7 @@ class Engine:
         self._context = -(-tokens // _STEP) * _STEP
         if self._engine is not None:
             self._engine.close()
-        # More threads than cores wait for each other in a circle, and one process may have few of a machine's cores.
-        threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        threads = _threads()
         self._engine = llama_cpp.Llama(
             str(self._path),
             n_ctx=self._context,
@@ -136,6 +135,13 @@ class Engine:
                 engine.eval([token])
                 logits = self._logits(engine.n_tokens - 1)
         return written, False
+
+
+def _threads() -> int:
+    """More threads than cores wait for each other in a circle, and one process may have few of a machine's cores."""
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(int(said), there) if said.isdigit() and int(said) else there
 
 
 def _log_share(logits: NDArray[np.float32], token: int) -> float:

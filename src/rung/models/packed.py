@@ -32,7 +32,8 @@ def pack_linears(module: Any) -> Any:
             return operators._linear_pointwise(x, self.packed, self.bias, "none", [], "")
 
     for name, layer in list(module.named_modules()):
-        if type(layer) is torch.nn.Linear and layer.weight.dtype == torch.bfloat16:
+        # peft looks at the weights of an adapter that is not merged.
+        if type(layer) is torch.nn.Linear and layer.weight.dtype == torch.bfloat16 and ".lora_" not in name:
             parent, _, attribute = name.rpartition(".")
             setattr(module.get_submodule(parent) if parent else module, attribute, PackedLinear(layer))
     return module

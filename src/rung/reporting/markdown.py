@@ -11,6 +11,7 @@ from rung.reporting.costs import ladder_costs
 from rung.reporting.diagnosis import view_diagnosis
 from rung.reporting.dimensions import cells, dimension_sections
 from rung.reporting.facts import Fact, again_facts, data_facts, findings
+from rung.reporting.knowledge import knowledge_sections
 from rung.reporting.ladder import Line, build_ladder, pairs_by_weight
 from rung.reporting.letters import clean, clip
 from rung.reporting.marks import side_by_side
@@ -52,6 +53,7 @@ def render_markdown(reading: Reading, words: Words) -> str:
         *_answers(say),
         *_diagnosis(say),
         *_stability(say),
+        *_knowledge(say),
         *_trainings(say),
         *_aftermaths(say),
         *_list(words("change.title"), say.would_change()),
@@ -201,6 +203,15 @@ def _aftermaths(say: Speaker) -> list[str]:
         parts.append(escape(view.lead))
         parts += [text for part in view.parts for text in _aftermath_part(part)]
         parts += [escape(note) for note in view.notes]
+    return parts
+
+
+def _knowledge(say: Speaker) -> list[str]:
+    parts = []
+    for section in knowledge_sections(say.reading, say.ladder, say.words, say.numbers):
+        parts += [f"## {escape(section.title)}", escape(section.lead)]
+        parts += [text for part in section.parts for text in _aftermath_part(part)]
+        parts += [escape(note) for note in section.notes]
     return parts
 
 

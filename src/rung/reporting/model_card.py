@@ -18,6 +18,7 @@ from rung.store.runs import RunFolder
 
 PROOF_COLUMNS = ("form", "engine", "n", "same", "differ", "upper", "allowed", "gap", "verdict")
 _LIBRARY = {"hf": "transformers", "llama-factory": "peft", "gguf": "gguf", "ollama": "gguf"}
+_VLLM_REFUSES = {"vllm_dora", "vllm_modules_to_save", "vllm_bias", "vllm_unknown", "vllm_rank_too_large"}
 _PACKAGED = {"smollm2-135m": "apache-2.0"}
 _SHOWN = (
     "adapter", "rank", "alpha", "targets", "virtual_tokens", "dropout", "optimiser", "learning_rate", "schedule", "warmup",
@@ -117,9 +118,7 @@ def _loading(record: ExportRecord, words: Words) -> list[str]:
         parts.append(_code("\n".join(python), "python"))
     if merged:
         parts.append(_code("vllm serve FOLDER", "sh"))
-        if kind == "lora" and not {"vllm_dora", "vllm_modules_to_save", "vllm_bias", "vllm_rank_too_large"} & set(
-            record.notes
-        ):
+        if kind == "lora" and not _VLLM_REFUSES & set(record.notes):
             rank = f" --max-lora-rank {record.values['rank']}" if "vllm_rank" in record.notes else ""
             parts.append(_code(f"vllm serve {base} --enable-lora --lora-modules tuned=FOLDER/adapter{rank}", "sh"))
     if record.form == "gguf":
@@ -139,7 +138,7 @@ def _gguf(record: ExportRecord) -> str:
 
 def note_lines(record: ExportRecord, words: Words) -> list[str]:
     """What a reader should know, a sentence each."""
-    named = {"rank": record.values.get("rank", ""), "base": record.base["name"]}
+    named = {"rank": record.values.get("rank", ""), "vllm": record.values.get("vllm", ""), "base": record.base["name"]}
     return [words(f"export.note.{note}", **named) for note in record.notes]
 
 

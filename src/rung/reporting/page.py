@@ -17,6 +17,7 @@ from rung.reporting.costs import ladder_costs
 from rung.reporting.diagnosis import arm_name, view_diagnosis
 from rung.reporting.dimensions import dimension_sections
 from rung.reporting.facts import again_facts, data_facts, findings, glossary
+from rung.reporting.knowledge import knowledge_sections
 from rung.reporting.ladder import build_ladder, pairs_by_weight
 from rung.reporting.letters import clean, clip
 from rung.reporting.marks import EACH, side_by_side
@@ -64,6 +65,7 @@ def render_page(reading: Reading, words: Words, pictures: Pictures) -> str:
             (view_aftermath(found, ladder.name(found.candidate), words, numbers), draw_aftermath(found, words, numbers))
             for found in reading.aftermaths
         ],
+        knowledge=knowledge_sections(reading, ladder, words, numbers),
         aftermath_missing=reading.aftermath_missing,
         tuned=[
             line

@@ -129,7 +129,7 @@ class Speaker:
             return self.words("unknown")
         if "latency" in check.name:
             return self.numbers.seconds(value)
-        if "share" in check.name or "stability" in check.name:
+        if any(part in check.name for part in ("share", "stability", "rate")):
             return f"{value * 100:.1f}%"
         return f"{value:.2f} GiB" if "memory" in check.name else f"{value:g}"
 

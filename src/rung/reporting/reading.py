@@ -11,10 +11,12 @@ from rung.core.candidate import Candidate
 from rung.core.evaluation import Evaluation
 from rung.core.task import Example, Task
 from rung.store.aftermath import Aftermath
+from rung.store.attack import Attack
 from rung.store.comparison import Comparison, read_comparison
 from rung.store.costs import Costs
 from rung.store.diagnosis import Diagnosis, Stability
 from rung.store.judging import DimensionTable, read_tables_of
+from rung.store.knowledge import Ceilings, Health
 from rung.store.records import Decision, Opening, Outcome, Plan
 from rung.store.runs import RunFolder, reading
 
@@ -44,6 +46,12 @@ class Reading:
     """What was asked for last, else the short measurement of the winner, where the verdict had a limit on it."""
     aftermaths: tuple[Aftermath, ...] = ()
     """What tuning cost, for every candidate where it was measured; the winner first."""
+    ceilings: Ceilings | None = None
+    """How far retrieval and reading reach."""
+    health: Health | None = None
+    """The state of the documents."""
+    attacks: tuple[Attack, ...] = ()
+    """Poisoned documents tried on candidates; the winner's first, the long form in place of the short one."""
     dimensions: tuple[DimensionTable, ...] = ()
     """Marks before and after, where people or a licensed judge gave some."""
     comparison: Comparison | None = None
@@ -92,6 +100,9 @@ def read_run(run: RunFolder) -> Reading:
         diagnosis=run.read_diagnosis(),
         stability=run.read_stability() or (run.read_stability(winner) if winner else None),
         aftermaths=tuple(_aftermaths(run, winner)),
+        ceilings=run.read_ceilings(),
+        health=run.read_health(),
+        attacks=tuple(_attacks(run, winner)),
         dimensions=read_tables_of(folder),
         comparison=read_comparison(folder),
     )
@@ -100,6 +111,12 @@ def read_run(run: RunFolder) -> Reading:
 def _aftermaths(run: RunFolder, winner: str | None) -> list[Aftermath]:
     names = sorted((path.stem for path in run.path.glob("aftermath/*.json")), key=lambda name: (name != winner, name))
     return [found for name in names if (found := run.read_aftermath(name)) is not None]
+
+
+def _attacks(run: RunFolder, winner: str | None) -> list[Attack]:
+    names = sorted({path.stem.removesuffix(".light") for path in run.path.glob("attacks/*.json")})
+    found = [run.read_attack(name) or run.read_attack(name, light=True) for name in names]
+    return sorted((one for one in found if one is not None), key=lambda one: one.candidate != winner)
 
 
 def _evaluated(folder: Path) -> list[str]:

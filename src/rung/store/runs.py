@@ -25,8 +25,10 @@ from rung.core.evaluation import Answer, Evaluation, EvaluationHeader, Resources
 from rung.core.model import Failure
 from rung.core.task import Example, Frozen, Turn
 from rung.store.aftermath import Aftermath
+from rung.store.attack import Attack
 from rung.store.costs import Costs
 from rung.store.diagnosis import Diagnosis, Stability
+from rung.store.knowledge import Ceilings, Health
 from rung.store.records import Cell, Decision, Opening, Outcome, Plan
 
 R = TypeVar("R", bound=Frozen)
@@ -177,6 +179,28 @@ class RunFolder:
         """The folder of the answers behind it."""
         return self.path / "aftermath" / f"{candidate}.answers"
 
+    def read_ceilings(self) -> Ceilings | None:
+        """How far retrieval and reading reach, for every candidate that reads documents."""
+        return self._record("ceilings.json", Ceilings)
+
+    def write_ceilings(self, ceilings: Ceilings) -> None:
+        write_json(self.path / "ceilings.json", ceilings.model_dump(mode="json"))
+
+    def read_health(self) -> Health | None:
+        """The state of the documents."""
+        return self._record("health.json", Health)
+
+    def write_health(self, health: Health) -> None:
+        write_json(self.path / "health.json", health.model_dump(mode="json"))
+
+    def read_attack(self, candidate: str, *, light: bool = False) -> Attack | None:
+        """How far poisoned documents steer a candidate; `light`: the short form that its limit is checked with."""
+        return self._record(f"attacks/{candidate}{'.light' if light else ''}.json", Attack)
+
+    def write_attack(self, attack: Attack) -> None:
+        name = f"{attack.candidate}{'.light' if attack.light else ''}.json"
+        write_json(self.path / "attacks" / name, attack.model_dump(mode="json"))
+
     def openings(self) -> list[Opening]:
         with reading(self.openings_path):
             return [Opening.model_validate(line) for line in read_log(self.openings_path)]
@@ -281,7 +305,7 @@ def row_from(record: dict[str, Any]) -> Row:
     answer = dict(record["answer"])
     if answer.get("failure"):
         answer["failure"] = Failure(**answer["failure"])
-    for name in ("citations", "passages", "shots"):
+    for name in ("citations", "passages", "shots", "notes", "unsupported_quotes", "unsupported_citations"):
         answer[name] = tuple(answer.get(name, ()))
     scores = {name: Score(**score) for name, score in record["scores"].items()}
     return Row(Answer(**answer), scores, record.get("group", ""))

@@ -13,6 +13,7 @@ from typing import Any
 from rung.core.errors import UsageError
 from rung.core.hashing import seed_from
 from rung.core.model import TrainingParts
+from rung.training.quantise import quantise
 from rung.training.settings import TrainSettings
 
 WEIGHTS = {"full": "model.safetensors"}
@@ -24,10 +25,12 @@ def attach(parts: TrainingParts, settings: TrainSettings, *, start: str = "", te
 
     `start`: the folder of an earlier training's weights, of the same kind, which are then trained further. `text`: what a
     soft prompt begins as. Raises UsageError E2461 for
-    qlora without CUDA, E2462 for layers that the model does not have, E2463 for a start of another kind.
+    qlora without bitsandbytes, E2462 for layers that the model does not have, E2463 for a start of another kind.
     """
     import torch
 
+    if settings.adapter == "qlora":
+        quantise(parts.module)
     torch.manual_seed(seed_from(settings.seed, "lora") % (1 << 63))
     if start:
         return _begin_from(parts, settings, Path(start))
@@ -38,8 +41,6 @@ def attach(parts: TrainingParts, settings: TrainSettings, *, start: str = "", te
     if settings.adapter == "full":
         parts.module.requires_grad_(True)
         return parts.module
-    if settings.adapter == "qlora" and not parts.device.startswith("cuda"):
-        raise UsageError("E2461", device=parts.device)
     return add_lora(parts, settings)
 
 

@@ -23,6 +23,7 @@ from rung.core.hashing import seed_from
 from rung.core.model import TrainingParts
 from rung.training.attach import add_lora
 from rung.training.pairs import DevSet, Pair
+from rung.training.row_tokens import RowTokens
 from rung.training.settings import TrainSettings, setting
 
 if TYPE_CHECKING:
@@ -151,6 +152,26 @@ class ContrastLoss:
         if len(found) > 1:
             self._gather(found)
         return found
+
+    def row_tokens(self) -> RowTokens:
+        """Lengths of the texts as they go through the network: pair by pair, and padded among their like."""
+        every = [len(ids) for pair in self._ids for ids in pair]
+        each, mean = len(every) / len(self._ids), sum(self.lengths) / len(self.lengths)
+        # As many pairs as a part has; the order of a batch is not known yet, and not needed.
+        size = int(max(1, min(self._settings.batch_size, self._settings.micro_tokens / mean)))
+        wide = 0
+        for start in range(0, len(self._ids), size):
+            lengths = sorted(len(ids) for pair in self._ids[start : start + size] for ids in pair)
+            blocks = [lengths[n : n + AT_ONCE] for n in range(0, len(lengths), AT_ONCE)]
+            wide += sum(len(block) * block[-1] for block in blocks)
+        return RowTokens(
+            mean / each,
+            round(max(self.lengths) / each),
+            0.0,
+            together=round(each),
+            whole=True,
+            padding=wide / sum(every),
+        )
 
     def units(self, batch: Sequence[int]) -> int:
         """Pairs that have anything to be told from."""

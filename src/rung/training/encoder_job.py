@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,13 @@ from rung.training.contrastive import (
     attach_encoder,
     reciprocal_rank,
 )
+from rung.training.killed import ceiling_of
 from rung.training.loop import Loop
+from rung.training.memory import LIBRARIES
 from rung.training.pairs import DevSet, Pair, read_dev, read_pairs, write_dev, write_pairs
 from rung.training.progress import Progress, TrainingResult
+from rung.training.room import look_around
+from rung.training.row_tokens import Scoring
 from rung.training.runner import run_child
 from rung.training.settings import TrainSettings
 
@@ -61,6 +65,17 @@ class TunedEncoder:
     result: TrainingResult
 
 
+def write_encoder_job(folder: Path, job: EncoderJob, pairs: Sequence[Pair], dev: DevSet) -> None:
+    """What a child is told, in a job folder. Nothing is written where the job has come to its end."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "result.json").is_file():
+        # Held again by the child for as long as it works: what it reads must not change below it.
+        with folder_lock(folder):
+            write_pairs(folder / "pairs.jsonl", pairs)
+            write_dev(folder / "dev.json", dev)
+            write_whole(folder / "job.json", json.dumps({"kind": KIND, **asdict(job)}).encode())
+
+
 def tune_encoder(
     folder: Path,
     job: EncoderJob,
@@ -70,20 +85,14 @@ def tune_encoder(
     report: Callable[[dict[str, Any]], None] = lambda line: None,
 ) -> TunedEncoder:
     """Tune to the end in a child process; with the same folder, go on where an earlier attempt stopped. Raises as `train` does."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "result.json").is_file():
-        # Held again by the child for as long as it works: what it reads must not change below it.
-        with folder_lock(folder):
-            write_pairs(folder / "pairs.jsonl", pairs)
-            write_dev(folder / "dev.json", dev)
-            write_whole(folder / "job.json", json.dumps({"kind": KIND, **asdict(job)}).encode())
+    write_encoder_job(folder, job, pairs, dev)
     return TunedEncoder(folder / "encoder", run_child(folder, report))
 
 
 def train_encoder(folder: Path, tell: Callable[[Progress, int], None], stopping: Callable[[], bool]) -> TrainingResult:
     """The child's work; `encoder/` is published unless it was interrupted.
 
-    Raises BackendError E3206 where the encoder is not the one that the pairs were mined with, DataError E2802, E2890.
+    Raises BackendError E3206 where the encoder is not the one that the pairs were mined with, DataError E2802, E2890, WriteError E5010.
     """
     job = EncoderJob.read(folder)
     encoder: Any = create_encoder(job.encoder)
@@ -96,16 +105,26 @@ def train_encoder(folder: Path, tell: Callable[[Progress, int], None], stopping:
         base_of(module), parts, read_pairs(folder / "pairs.jsonl"), dev, job.settings, job.contrast
     )
 
+    read = [text for _, text in dev.texts] + [query.text for query in dev.queries]
+    asked = [len(ids) for ids in parts.encode(read, parts.extra["max_tokens"])] if read else []
+    dropping = bool(getattr(parts.module.config, "attention_probs_dropout_prob", 0.0))
+    sizes, rows = parts.extra.get("sizes"), replace(objective.row_tokens(), dropping=dropping)
+    scoring = Scoring(len(asked), sum(asked) / len(asked)) if asked else None
+    room = None
+    if sizes is not None:
+        # The encoder itself stays beside the copy that is tuned.
+        beside = LIBRARIES + sizes.parameters * sizes.weight_bytes
+        room = look_around(sizes, job.settings, rows, scoring, folder, libraries=beside)
+
     def score(trained: Any) -> float:
         return reciprocal_rank(parts.evaluator(base_of(trained)), dev)
 
-    read = [text for _, text in dev.texts] + [query.text for query in dev.queries]
-    work = sum(map(len, parts.encode(read, parts.extra["max_tokens"]))) // 3 if read else 0
     before = score(module.eval())
-    loop = Loop(module, objective, job.settings, score_dev=score if dev.queries else None, scoring_work=work)
+    loop = Loop(module, objective, job.settings, score_dev=score if dev.queries else None, scoring_work=sum(asked) // 3)
+    loop.ceiling = ceiling_of(folder, job.settings.micro_tokens, room)
     result = loop.run(folder / "checkpoints", report=tell, stopping=stopping)
     if result.stopped != "interrupted":
-        result.facts["dev_before"] = round(before, 5)
+        result.facts.update({"dev_before": round(before, 5)} | (room.facts if room else {}))
         working = folder / ".encoder"
         shutil.rmtree(working, ignore_errors=True)
         save_encoder(module, parts, working)

@@ -7,8 +7,10 @@ whole batch. With `sharded`, weights, gradients and optimiser are cut over the p
 
 from __future__ import annotations
 
+import copy
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -41,6 +43,11 @@ class Alone:
         """What the first process says."""
         return value
 
+    @contextmanager
+    def assembled(self, module: Any) -> Iterator[Any]:
+        """The module with all of its weights, in the first process; None in the others. All processes call it."""
+        yield module if self.rank == 0 else None
+
     def whole(self, tensor: torch.Tensor) -> torch.Tensor:
         """A tensor that is cut over the processes, put together."""
         return tensor
@@ -61,12 +68,15 @@ class Group(Alone):
         state = PartialState(cpu=not _cuda())
         self.rank, self.size, self.sharded = state.process_index, state.num_processes, sharded
         self._dist = dist
+        self._bare: Any = None
 
     def prepare(self, module: Any, base: Any) -> None:
         if not self.sharded:
             return
         from torch.distributed.fsdp import fully_shard
 
+        if self.rank == 0:
+            self._bare = _without_weights(module).eval()
         for layer in base.get_decoder().layers:
             fully_shard(layer)
         fully_shard(base)
@@ -82,18 +92,38 @@ class Group(Alone):
     def sum_gradients(self, parameters: Iterable[Any]) -> None:
         import torch
 
-        if self.sharded:
+        # What is cut over the processes has its mean already; a soft prompt is not, even where the model is.
+        grown = [parameter for parameter in parameters if not hasattr(parameter, "full_tensor")]
+        if not grown:
             return
-        grown = list(parameters)
         for parameter in grown:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
         flat = torch.cat([parameter.grad.float().flatten() for parameter in grown])
         self._dist.all_reduce(flat)
+        if self.sharded:
+            flat /= self.size
         start = 0
         for parameter in grown:
             parameter.grad.copy_(flat[start : start + parameter.numel()].view_as(parameter))
             start += parameter.numel()
+
+    @contextmanager
+    def assembled(self, module: Any) -> Iterator[Any]:
+        if not self.sharded:
+            with super().assembled(module) as found:
+                yield found
+            return
+        # Into a module that was never cut: its layers call no other process, so that it may answer alone and in any order.
+        for name, parameter in module.named_parameters():
+            tensor = self.whole(parameter.detach())
+            if self._bare is not None:
+                self._bare.get_parameter(name).data = tensor
+        try:
+            yield self._bare
+        finally:
+            for parameter in self._bare.parameters() if self._bare is not None else ():
+                parameter.data = parameter.new_empty(0)
 
     def total(self, value: float) -> float:
         import torch
@@ -123,6 +153,14 @@ def gathered(module: Any, group: Alone) -> dict[str, Any] | None:
     if not group.sharded:
         return None
     return {name: group.whole(tensor).detach().cpu() for name, tensor in module.state_dict().items()}
+
+
+def _without_weights(module: Any) -> Any:
+    """A copy of a module whose parameters are empty."""
+    import torch
+
+    empty = {id(p): torch.nn.Parameter(p.detach().new_empty(0), requires_grad=False) for p in module.parameters()}
+    return copy.deepcopy(module, empty)
 
 
 def join(*, sharded: bool = False) -> Alone:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rung.core.durable import write_whole
 from rung.training.memory import SMALLEST_PART
-from rung.training.room import Ceiling
+from rung.training.room import Ceiling, Room
 
 _WORD = "killed.json"
 
@@ -37,6 +37,17 @@ def ceiling_after(folder: Path, micro_tokens: int) -> Ceiling | None:
         return None
     tokens = max(SMALLEST_PART, micro_tokens >> halved)
     return Ceiling(tokens, {"kind": "killed", "kills": record["kills"]})
+
+
+def ceiling_of(folder: Path, micro_tokens: int, room: Room | None) -> Ceiling | None:
+    """Fewer tokens at once than the settings say: after a kill for want of memory, or by plan for a training that only begins.
+
+    One that goes on keeps to what it began with, so that it ends with the same bits.
+    """
+    begun = any((folder / "checkpoints").glob("step-*"))
+    planned = None if room is None or begun else room.ceiling
+    found = [ceiling for ceiling in (ceiling_after(folder, micro_tokens), planned) if ceiling is not None]
+    return min(found, key=lambda ceiling: ceiling.tokens, default=None)
 
 
 def _read(folder: Path) -> dict[str, int]:

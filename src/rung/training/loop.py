@@ -64,6 +64,8 @@ class Loop:
         self.best_weights: dict[str, torch.Tensor] = {}
         self.ceiling: Ceiling | None = None
         """The most tokens at once, where this machine has no room for what the settings say."""
+        self.by_loss = False
+        """Whether the loss on dev has to do for its metric: weights are cut over processes, and no room has them together."""
 
     def run(
         self,
@@ -123,6 +125,12 @@ class Loop:
         if ceiling is not None and ceiling.tokens < (progress.micro_tokens or self.settings.micro_tokens):
             progress.micro_tokens = ceiling.tokens
             progress.notes.append({**ceiling.note, "step": progress.step, "micro_tokens": ceiling.tokens})
+        noted = any(note["kind"] == "by_loss" for note in progress.notes)
+        if progress.step:
+            # What dev is scored by must not change on the way.
+            self.by_loss = noted
+        elif self.by_loss and not noted:
+            progress.notes.append({"kind": "by_loss"})
 
     def _stopped_before(self) -> str:
         """Why there is no further step; '' while there is one."""
@@ -218,15 +226,14 @@ class Loop:
             progress.stale += 1
 
     def _scored(self) -> tuple[float, float]:
-        """The dev metric and the loss on dev. Where weights are cut over processes, none can answer alone, and the loss has to do."""
+        """The dev metric and the loss on dev, by the first process. Where weights are cut over processes, all compute the loss together."""
         assert self._score_dev is not None
-        if self.group.sharded:
-            loss = self.objective.dev_loss()
-            return -loss, loss
-        here = self.group.rank == 0
-        found: tuple[float, float] = self.group.agreed(
-            (self._score_dev(self.module), self.objective.dev_loss()) if here else None
-        )
+        group, score = self.group, 0.0
+        if not self.by_loss:
+            with group.assembled(self.module) as whole:
+                score = 0.0 if whole is None else self._score_dev(whole)
+        loss = self.objective.dev_loss() if group.sharded or group.rank == 0 else 0.0
+        found: tuple[float, float] = group.agreed((-loss if self.by_loss else score, loss))
         return found
 
     def _save(self, folder: Path) -> None:

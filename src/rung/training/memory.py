@@ -11,12 +11,15 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
 from rung.core.model import Sizes
-from rung.training.batches import TokenRow, padded
+from rung.training.batches import padded
 from rung.training.checkpoint import KEPT
+from rung.training.row_tokens import Head, RowTokens, Scoring
 from rung.training.settings import TrainSettings
 
-_LIBRARIES = 415 << 20
+LIBRARIES = 415 << 20
 """Bytes of an interpreter that has loaded torch, transformers and peft for a CPU; measured."""
+_TRL_LIBRARIES = 530 << 20
+"""The same with trl and what it brings along."""
 _HOLES = 0.5
 """Bytes the allocator leaves unused for each byte of activations: batches differ in shape, and what is freed seldom fits what comes next.
 Measured."""
@@ -32,51 +35,14 @@ _ANSWERED_TOKENS, _ANSWERED_ROWS = 12_288, 32
 """Tokens and rows that are answered at once; as in `models/transformers_local.py`."""
 _DEV_PARTS = 4
 """The loss on dev is read in parts so many times as long as those of training."""
+_TILE_TOKENS, _TILE_WORDS = 4096, 32_768
+"""Positions and words of the vocabulary that TRL's head works out at once; as in its `kernels/chunked_logprob.py` ..."""
+_TILE_BYTES = 33
+"""... and bytes of each pair of them beside the score itself where its backward pass holds the most, on a CPU: by its source."""
+_ALL_COPIES = 7
+"""Times the scores of all positions that TRL's ORPO holds on its way back; measured."""
 SMALLEST_PART = 32
 """Tokens; below this, memory is not won by smaller parts."""
-
-
-@dataclass(frozen=True)
-class RowTokens:
-    """Lengths of the rows to learn, in tokens."""
-
-    mean: float
-    longest: int
-    target: float
-    """Mean length of a target."""
-    shared: int = 0
-    """Tokens that all rows begin with; they go through the model once for a part."""
-
-    @classmethod
-    def of(cls, rows: Sequence[TokenRow]) -> RowTokens:
-        lengths = [row.length for row in rows]
-        first, last = min(row.prompt for row in rows), max(row.prompt for row in rows)
-        limit = min(len(first), len(last)) - 1
-        shared = next((n for n in range(limit) if first[n] != last[n]), max(0, limit))
-        return cls(
-            sum(lengths) / len(lengths),
-            max(lengths),
-            sum(len(row.target) for row in rows) / len(rows),
-            shared if len(rows) > 1 else 0,
-        )
-
-    def stretched(self, times: float) -> RowTokens:
-        """Rows whose own part of the prompt is so many times as long."""
-        own = max(0.0, self.mean - self.shared - self.target) * (times - 1)
-        return replace(self, mean=self.mean + own, longest=int(self.longest + own))
-
-
-@dataclass(frozen=True)
-class Scoring:
-    """How dev is answered while training."""
-
-    rows: int
-    prompt: float
-    """Mean length of a prompt, in tokens."""
-    written: int = 0
-    """Tokens that an answer may have."""
-    choices: int = 0
-    """Tokens of the tree of labels, where one of a set is chosen."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +56,8 @@ class MemoryPlan:
     """Adapters in the model's precision; 0 where the base itself is trained."""
     masters: int
     """Float32 copies that the optimiser moves."""
+    reference: int
+    """What training began from, where a loss compares with it."""
     gradients: int
     """The model's own, and the optimiser's float32 ones."""
     optimiser: int
@@ -101,8 +69,10 @@ class MemoryPlan:
     """Scores of the whole vocabulary at the part's targets, with their gradients."""
     holes: int
     """Freed memory that the allocator cannot use again."""
+    gathered: int
+    """Layers put together for as long as they are worked out, where the weights are cut over processes."""
     scoring: int
-    """Merged and laid-out weights and the caches of answering dev."""
+    """Merged and laid-out weights and the caches of answering dev, or of drawing answers."""
     peak: int
     checkpoint: int
     """One checkpoint on disk."""
@@ -124,47 +94,65 @@ class _Linear(NamedTuple):
 
 
 def plan_memory(
-    sizes: Sizes, settings: TrainSettings, rows: RowTokens, dev: Scoring | None = None, *, libraries: int = _LIBRARIES
+    sizes: Sizes,
+    settings: TrainSettings,
+    rows: RowTokens,
+    dev: Scoring | None = None,
+    *,
+    libraries: int | None = None,
+    shards: int = 1,
 ) -> MemoryPlan:
     """The plan of one training on one device. `libraries`: bytes that the process holds before it reads weights, where that is known.
+    `shards`: processes that weights and optimiser are cut over; the plan is that of the first, which answers dev for all.
 
     Written for a decoder of the Llama kind and checked there (bench/memory.py); other kinds come out near their own sizes.
     """
+    if libraries is None:
+        libraries = LIBRARIES if rows.head == "targets" else _TRL_LIBRARIES
     width = sizes.weight_bytes
     trained = _trained_shapes(sizes, settings)
-    count = sum(rows_ * columns for rows_, columns in trained)
+    every = sum(rows_ * columns for rows_, columns in trained)
+    count = -(-every // shards)
     own_masters = width == 4
     masters = 0 if own_masters else 4 * count
     gradients = count * width
-    state = _state_bytes(settings, trained)
+    state = _state_bytes(settings, trained) // shards
     part = _Part.of(settings, rows)
-    activations, logits = _activations(sizes, settings, part), _logits(sizes, settings, part)
+    activations, logits = _activations(sizes, settings, part), _logits(sizes, settings, part, rows.head)
     holes = int(_HOLES * (activations + logits)) + _FIXED_HOLES
-    scoring = 0 if dev is None else _scoring(sizes, settings, dev, rows)
-    base = sizes.parameters * width
+    base = sizes.parameters * width // shards
     adapters = 0 if settings.adapter == "full" else count * width
+    reference = (adapters or base) if rows.reference else 0
     best = 4 * count if dev is not None else 0
-    standing = libraries + base + adapters + masters + state + best
+    gathered = _gathered(sizes) if shards > 1 else 0
+    scoring = 0 if dev is None else _scoring(sizes, settings, dev, rows)
+    if dev is not None and dev.answered and shards > 1:
+        scoring += (base + adapters) * shards
+    if rows.drawn is not None:
+        scoring = max(scoring, _answering(sizes, settings, rows.drawn))
+    standing = libraries + base + adapters + masters + reference + state + best
     # The optimiser's float32 gradients replace the model's one by one, and each update is worked out on the largest weight.
     largest = max(rows_ * columns for rows_, columns in trained)
     stepping = (0 if own_masters else 4 * count) + gradients + _working_copies(settings) * 4 * largest
-    learning = gradients + activations + logits + holes
-    checkpoint = 4 * count * (2 if dev is not None else 1) + state
+    learning = gradients + activations + logits + holes + gathered
+    checkpoint = 4 * every * (2 if dev is not None else 1) + state * shards
     return MemoryPlan(
         libraries=libraries,
         weights=base,
         trained=adapters,
         masters=masters,
+        reference=reference,
         gradients=max(gradients, stepping),
         optimiser=state,
         best=best,
         activations=activations,
         logits=logits,
         holes=holes,
+        gathered=gathered,
         scoring=scoring,
         peak=standing + max(learning, stepping, scoring + _FIXED_HOLES),
         checkpoint=checkpoint,
-        disk=(KEPT + 1) * checkpoint + 2 * count * width,
+        disk=(KEPT + 1) * checkpoint + 2 * every * width,
         micro_tokens=settings.micro_tokens,
     )
 
@@ -176,11 +164,12 @@ def lower_to_fit(
     dev: Scoring | None = None,
     *,
     room: int,
-    libraries: int = _LIBRARIES,
+    libraries: int | None = None,
+    shards: int = 1,
 ) -> MemoryPlan:
     """The plan with the most tokens at once that stays within `room` bytes; with the fewest, where none does."""
     while True:
-        plan = plan_memory(sizes, settings, rows, dev, libraries=libraries)
+        plan = plan_memory(sizes, settings, rows, dev, libraries=libraries, shards=shards)
         half = settings.micro_tokens // 2
         if plan.peak <= room or half < SMALLEST_PART:
             return plan
@@ -197,14 +186,21 @@ class _Part:
     """Tokens of a row behind the shared ones."""
     shared: int
     targets: float
+    dropping: bool
 
     @classmethod
     def of(cls, settings: TrainSettings, rows: RowTokens) -> _Part:
         tail = max(1.0, rows.mean - rows.shared)
-        whole = rows.shared + settings.batch_size * tail
+        whole = rows.shared + settings.batch_size * rows.together * tail
         tokens = max(min(settings.micro_tokens, whole), rows.longest)
+        if rows.whole:
+            pair = rows.together * tail
+            tokens = max(min(settings.micro_tokens, whole) // pair * pair, rows.together * rows.longest)
         count = max(1.0, (tokens - rows.shared) / tail)
-        return cls(padded(int(tokens)), count, (tokens - rows.shared) / count, rows.shared, count * rows.target)
+        wide = rows.padding * (tokens - rows.shared)
+        return cls(
+            padded(int(rows.shared + wide)), count, wide / count, rows.shared, count * rows.target, rows.dropping
+        )
 
 
 def _linears(sizes: Sizes) -> Iterator[_Linear]:
@@ -297,17 +293,36 @@ def _attention(sizes: Sizes, part: _Part) -> float:
     if sizes.device != "cpu" or seen > _PLAIN_ATTENTION:
         return sizes.weight_bytes * across * (2 * (asked + part.shared) + 2 * looked_at)
     states = 4 * across * (asked + 2 * looked_at + 3 * part.shared)
-    return states + 4 * sizes.heads * (asked * seen + part.shared**2)
+    return states + 4 * sizes.heads * (asked * seen + part.shared**2) * (3 if part.dropping else 1)
 
 
-def _logits(sizes: Sizes, settings: TrainSettings, part: _Part) -> int:
+def _logits(sizes: Sizes, settings: TrainSettings, part: _Part, head: Head) -> int:
     """The model's scores, their float32 copy, log-probabilities, and as much again for gradients on the way back."""
+    if head == "all":
+        return _ALL_COPIES * part.tokens * sizes.vocabulary * sizes.weight_bytes
+    if head == "tiles":
+        # Where Triton is, TRL's kernel takes the targets alone and works in place.
+        cpu = sizes.device == "cpu"
+        places = min(part.tokens if cpu else int(part.targets), _TILE_TOKENS)
+        learned = (4 + sizes.weight_bytes) * sizes.vocabulary * sizes.hidden if settings.adapter == "full" else 0
+        each = sizes.weight_bytes + (_TILE_BYTES if cpu else 0)
+        return places * min(sizes.vocabulary, _TILE_WORDS) * each + learned
     each = sizes.weight_bytes + 12 + (4 if settings.label_smoothing else 0)
     return int(part.targets * sizes.vocabulary * each)
 
 
 def _scoring(sizes: Sizes, settings: TrainSettings, dev: Scoring, rows: RowTokens) -> int:
-    """Answering dev, or the loss on dev, whichever takes more, beside the weights laid out for answering."""
+    """Answering dev, or the loss on dev, whichever takes more."""
+    e = sizes.weight_bytes
+    answering = _answering(sizes, settings, dev) if dev.answered else 0
+    read = min(dev.rows * rows.mean, _DEV_PARTS * settings.micro_tokens)
+    reading = read * (3 * e * sizes.intermediate + 4 * 4 * sizes.hidden)
+    reading += read / rows.mean * rows.target * sizes.vocabulary * (e + 8)
+    return int(max(answering, reading))
+
+
+def _answering(sizes: Sizes, settings: TrainSettings, dev: Scoring) -> int:
+    """Weights merged and laid out for answering, the cache, and what goes through the model at once."""
     e = sizes.weight_bytes
     linear = sizes.layers * sum(linear.wide_in * linear.wide_out for linear in _linears(sizes)) * e
     head = sizes.vocabulary * sizes.hidden * e
@@ -319,10 +334,13 @@ def _scoring(sizes: Sizes, settings: TrainSettings, dev: Scoring, rows: RowToken
     through = count * length * (3 * e * sizes.intermediate + 4 * 4 * sizes.hidden)
     chosen = min(_LOGIT_ROWS, count * dev.choices) if dev.choices else count
     answering = cache + through + chosen * sizes.vocabulary * (e + 8)
-    read = min(dev.rows * rows.mean, _DEV_PARTS * settings.micro_tokens)
-    reading = read * (3 * e * sizes.intermediate + 4 * 4 * sizes.hidden)
-    reading += read / rows.mean * rows.target * sizes.vocabulary * (e + 8)
-    return int(max(merged + packed + answering, reading))
+    return int(merged + packed + answering)
+
+
+def _gathered(sizes: Sizes) -> int:
+    """Two blocks, one at work and one on its way, and what belongs to no block: embeddings, head, last norm."""
+    block = sum(linear.wide_in * linear.wide_out for linear in _linears(sizes))
+    return (2 * block + max(0, sizes.parameters - sizes.layers * block)) * sizes.weight_bytes
 
 
 def describe(plan: MemoryPlan) -> dict[str, Any]:

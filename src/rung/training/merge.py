@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rung.training.attach import base_of
+from rung.training.quantise import is_quantised
 
 
 @contextmanager
@@ -28,6 +29,8 @@ def merged(module: Any) -> Iterator[Any]:
     ]
     adapted = [place for place in places if isinstance(place[2], LoraLayer)]
     inside = {id(part) for *_, layer in adapted for part in layer.modules() if part is not layer}
+    # A 4-bit base is there because the whole one has no room: its adapters answer as they learn.
+    adapted = [place for place in adapted if not is_quantised(place[2])]
     places = [place for place in places if id(place[2]) not in inside]
     module.eval()
     with torch.no_grad():

@@ -57,9 +57,10 @@ class TargetLoss:
             raise DataError("E2801", n=self.skipped, total=len(rows), limit=settings.max_length)
         self.rows, self.dev = usable, [row for row in dev if row.prompt and row.target]
         self.lengths = [row.length for row in usable]
-        self._forward, self._settings = forward, settings
+        self._forward, self._settings, self._tokens = forward, settings, settings.micro_tokens
 
     def parts(self, batch: Sequence[int], tokens: int) -> list[list[int]]:
+        self._tokens = tokens
         return split(self.rows, batch, tokens, self._forward)
 
     def units(self, batch: Sequence[int]) -> int:
@@ -83,7 +84,7 @@ class TargetLoss:
 
         if not self.dev:
             return 0.0
-        parts = split(self.dev, range(len(self.dev)), self._settings.micro_tokens * 4, self._forward)
+        parts = split(self.dev, range(len(self.dev)), self._tokens * 4, self._forward)
         with torch.inference_mode():
             total = sum(self._value([self.dev[i] for i in part]) for part in parts)
         return total / sum(len(row.target) for row in self.dev)

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from rung.core.errors import DataError
 from rung.training.attach import add_noise
+from rung.training.batches import padded
 from rung.training.forward import plain_attention
 from rung.training.objective import MOST_CUT
+from rung.training.row_tokens import RowTokens
 from rung.training.rows import TrainingRow
 from rung.training.settings import TrainSettings
 from rung.training.trl_bridge import (
@@ -35,21 +37,25 @@ def train_preference(work: Work) -> Done:
     (kto); Hong et al. 2024, arXiv 2403.07691 (orpo). The reference is the model as training finds it.
 
     Raises DataError E2882 without a pair, E2883 without both thumbs, E2801 where most pairs are too long, E2802 for a loss that is
-    not finite; UsageError E2422, E2425.
+    not finite; UsageError E2422, E2425; WriteError E5010.
     """
     settings = work.job.settings
     read = thumbs if settings.loss == "kto" else pairs
     found, dev = read(work, work.rows), read(work, work.dev)
     found.check(settings)
     module = attach_for_trl(work)
+    room = work.room(found.tokens.compared(settings))
     whole = settings.adapter == "full" and settings.loss != "orpo"
     reference = keep_reference(module) if whole else None
     objective = PairLoss(_trainer(work, module, found, reference), found.rows, dev.rows, work)
     if settings.neftune:
         add_noise(module, settings.neftune, sum(objective.widths) / len(objective.widths))
     loop = TrlLoop(module, objective, settings, score_dev=work.score_dev, scoring_work=work.scoring_work)
+    loop.ceiling = work.ceiling(room)
     result = loop.run(work.checkpoints, report=work.report, stopping=work.stopping)
     result.notes.extend(found.notes())
+    if room is not None:
+        result.facts.update(room.facts)
     forget_reference(module)
     return Done(module, result)
 
@@ -75,6 +81,13 @@ class Found:
         labels = {row["label"] for row in self.rows if "label" in row}
         if not self.rows or len(labels) == 1:
             raise DataError(self.lost, n=self.of, equal=self.equal, alone=self.alone)
+
+    @property
+    def tokens(self) -> RowTokens:
+        """Lengths of the answers behind their prompts, padded as they go through the model."""
+        widths = [padded(max(_lengths(row))) for row in self.rows]
+        targets = [max(_lengths(row)) - len(row["prompt_ids"]) for row in self.rows]
+        return RowTokens(sum(widths) / len(widths), max(widths), sum(targets) / len(targets))
 
     def notes(self) -> list[dict[str, Any]]:
         counts = {"skipped": self.too_long, "equal": self.equal, "unpaired": self.alone}
@@ -189,10 +202,11 @@ class PairLoss:
         self.widths = [max(_lengths(row)) for row in rows]
         self.lengths = [sum(_lengths(row)) for row in rows]
         self._trainer, self._device = trainer, work.parts.device
-        self._dev_tokens = 4 * work.job.settings.micro_tokens
+        self._tokens = work.job.settings.micro_tokens
         self._sequences = len(_lengths(rows[0]))
 
     def parts(self, batch: Sequence[int], tokens: int) -> list[list[int]]:
+        self._tokens = tokens
         return split_by_width({i: self.widths[i] for i in batch}, tokens, sequences=self._sequences)
 
     def units(self, batch: Sequence[int]) -> int:
@@ -216,7 +230,7 @@ class PairLoss:
         if not self.dev:
             return 0.0
         widths = {i: max(_lengths(row)) for i, row in enumerate(self.dev)}
-        parts = split_by_width(widths, self._dev_tokens, sequences=self._sequences)
+        parts = split_by_width(widths, self._tokens, sequences=self._sequences)
         with torch.no_grad(), plain_attention(max(widths.values()), self._device):
             total = sum(float(self._loss([self.dev[i] for i in part])) * len(part) for part in parts)
         return total / len(self.dev)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from rung.training.loop import out_of_memory
 from rung.training.merge import merged
 from rung.training.objective import MOST_CUT, TargetLoss
 from rung.training.reward import Reward
+from rung.training.row_tokens import RowTokens
 from rung.training.rows import TrainingRow
 from rung.training.trl_bridge import (
     TrlLoop,
@@ -49,7 +49,7 @@ def train_reinforce(work: Work) -> Done:
     arXiv 2402.14740 (rloo). Each batch of answers teaches one step, so that none is of an older model.
 
     Raises DataError E2884 where no prompt leaves room for an answer, E2885 where no group of answers differs in reward, E2802;
-    UsageError E2422, E2425.
+    UsageError E2422, E2425; WriteError E5010.
     """
     settings, parts = work.job.settings, work.parts
     rows = [row for row in work.rows if row.target and row.liked is not False]
@@ -61,18 +61,30 @@ def train_reinforce(work: Work) -> Done:
     if not fitting or len(fitting) < (1 - MOST_CUT) * len(rows):
         raise DataError("E2884", n=len(rows) - len(fitting), total=len(rows), limit=limit)
     module = attach_for_trl(work)
+    room = work.room(_lengths(work, [rows[i] for i in fitting]))
     # A new adapter begins at nothing, so that the base is its own reference.
     reference = keep_reference(module) if settings.beta and (settings.adapter == "full" or work.job.start) else None
     drawing = Drawing(work, module, [rows[i] for i in fitting], [prompts[i] for i in fitting])
     objective = PolicyLoss(work, _trainer(work, module, drawing, reference), drawing)
     loop = PolicyLoop(module, objective, settings, score_dev=work.score_dev, scoring_work=work.scoring_work)
+    loop.ceiling = work.ceiling(room)
     result = loop.run(work.checkpoints, report=work.report, stopping=work.stopping)
     forget_reference(module)
     if len(fitting) < len(rows):
         result.notes.append({"kind": "skipped", "rows": len(rows) - len(fitting), "of": len(rows)})
     drawn = sum(point["groups"] for point in result.curve) * settings.generations
     failed = sum(point["failed"] for point in result.curve)
-    return Done(module, replace(result, facts={**result.facts, "answers_drawn": drawn, "answers_failed": failed}))
+    result.facts.update({"answers_drawn": drawn, "answers_failed": failed} | (room.facts if room else {}))
+    return Done(module, result)
+
+
+def _lengths(work: Work, rows: list[TrainingRow]) -> RowTokens:
+    """Lengths of the questions with the answers that may be drawn to them."""
+    known, choices = RowTokens.of(work.encoded(rows)), rows[0].request.choices
+    if not choices:
+        return known.rewarded(work.job.settings, max(row.request.max_tokens for row in rows))
+    labels = [len(work.parts.encode(rows[0].request, label)[1]) for label in choices]
+    return known.rewarded(work.job.settings, max(labels), sum(labels))
 
 
 class Drawing:
@@ -179,6 +191,9 @@ def _trainer(work: Work, module: Any, drawing: Drawing, reference: Any) -> Any:
     )
     # Given afterwards: TRL would read the reference from the disk, or keep a second copy of the adapter.
     trainer.beta, trainer.current_gradient_accumulation_steps = settings.beta, 1
+    # The likelihood of what was drawn is read in parts of a training step's size. By default it would be the whole batch at once.
+    width = max(map(len, drawing.prompts)) + drawing.max_tokens
+    trainer.args.per_device_train_batch_size = max(1, settings.micro_tokens // width)
     if reference is not None:
         from trl.trainer.utils import add_fused_lm_head
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rung.core.errors import WriteError
 from rung.core.model import Sizes
-from rung.training.batches import TokenRow
-from rung.training.memory import MemoryPlan, RowTokens, Scoring, describe, lower_to_fit, plan_memory
+from rung.training.memory import MemoryPlan, describe, lower_to_fit, plan_memory
+from rung.training.row_tokens import RowTokens, Scoring
 from rung.training.settings import TrainSettings
 
 _SHARE = 0.9
@@ -60,8 +59,9 @@ def memory_there(device: str = "cpu") -> int:
 
 
 def need_space(folder: Path, needed: int) -> None:
-    """Raises WriteError E5010 where a disk has less than `needed` bytes left."""
-    free = shutil.disk_usage(folder).free
+    """Raises WriteError E5010 where a disk has less than `needed` bytes left. The folder may be one that is yet to be made."""
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    free = shutil.disk_usage(there).free
     if free < needed:
         raise WriteError("E5010", path=folder, needed=in_words(needed), free=in_words(free))
 
@@ -82,6 +82,8 @@ class Room:
     """`micro_tokens` as the settings have it ..."""
     asked_peak: int
     """... and the peak with them."""
+    by_loss: bool = False
+    """Whether there is no room to put weights together that are cut over processes, so that dev cannot be answered while training."""
 
     @property
     def ceiling(self) -> Ceiling | None:
@@ -99,16 +101,27 @@ class Room:
 
 
 def look_around(
-    sizes: Sizes, settings: TrainSettings, rows: Sequence[TokenRow], dev: Scoring | None, folder: Path
+    sizes: Sizes,
+    settings: TrainSettings,
+    rows: RowTokens,
+    dev: Scoring | None,
+    folder: Path,
+    *,
+    libraries: int | None = None,
+    shards: int = 1,
 ) -> Room:
     """Plan a training in the process that is going to do it. Raises WriteError E5010 before a disk is filled.
 
     What lies in `folder` already is written over in time, and counts as free.
     """
     there = memory_there(sizes.device)
-    lengths = RowTokens.of(rows)
-    plan = lower_to_fit(sizes, settings, lengths, dev, room=there)
-    asked = plan_memory(sizes, settings, lengths, dev).peak
+    more: dict[str, Any] = {"libraries": libraries, "shards": shards}
+    plan = lower_to_fit(sizes, settings, rows, dev, room=there, **more)
+    by_loss = shards > 1 and dev is not None and plan.peak > there
+    if by_loss and dev is not None:
+        dev = replace(dev, answered=False)
+        plan = lower_to_fit(sizes, settings, rows, dev, room=there, **more)
+    asked = plan_memory(sizes, settings, rows, dev, **more).peak
     old = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     need_space(folder, plan.disk - old)
-    return Room(plan, there, settings.micro_tokens, asked)
+    return Room(plan, there, settings.micro_tokens, asked, by_loss)

@@ -60,7 +60,7 @@ def write_rows(path: Path, rows: Sequence[TrainingRow]) -> None:
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for row in rows:
             request = asdict(row.request)
-            del request["passages"], request["shots"]
+            del request["passages"], request["shots"], request["found"]
             record: dict[str, Any] = {"id": row.id, "request": request, "target": row.target}
             if row.rejected:
                 record["rejected"] = row.rejected

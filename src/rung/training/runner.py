@@ -49,6 +49,17 @@ class Trained:
     result: TrainingResult
 
 
+def write_job(folder: Path, job: Job, rows: Sequence[TrainingRow], dev: Sequence[TrainingRow]) -> None:
+    """What a child is told, in a job folder. Nothing is written where the job has come to its end."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "result.json").is_file():
+        # Held again by the child for as long as it works: what it reads must not change below it.
+        with folder_lock(folder):
+            write_rows(folder / "rows.jsonl", rows)
+            write_rows(folder / "dev.jsonl", dev)
+            write_whole(folder / "job.json", json.dumps(job.to_json()).encode())
+
+
 def train(
     folder: Path,
     job: Job,
@@ -61,13 +72,7 @@ def train(
 
     Raises InterruptedRun E4001 when stopped on the way, BackendError E3020 when the child dies, or the child's own error.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "result.json").is_file():
-        # Held again by the child for as long as it works: what it reads must not change below it.
-        with folder_lock(folder):
-            write_rows(folder / "rows.jsonl", rows)
-            write_rows(folder / "dev.jsonl", dev)
-            write_whole(folder / "job.json", json.dumps(job.to_json()).encode())
+    write_job(folder, job, rows, dev)
     result = run_child(folder, report)
     return Trained(folder / "adapter", hash_file(folder / "adapter" / weights_file(job.settings)), result)
 

@@ -32,12 +32,12 @@ def setting(default: Any, en: str, zh: str) -> Any:
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """Hyper-parameters of one training. Raises UsageError E2460 for a value that cannot be, E2850 for two that exclude each other."""
+    """Hyper-parameters of one training. Raises UsageError E2460 for a value that cannot be, E2850, E2467 for two that exclude each other."""
 
     adapter: Adapter = setting(
         "lora",
-        "what is trained: lora, dora, qlora (4-bit base, CUDA), full (all weights), prompt, p_tuning or prefix (soft prompts)",
-        "训练哪些参数：lora、dora、qlora（4 位基座，需 CUDA）、full（全部权重）、prompt、p_tuning 或 prefix（软提示）",
+        "what is trained: lora, dora, qlora (4-bit base, needs bitsandbytes), full (all weights), prompt, p_tuning or prefix (soft prompts)",
+        "训练哪些参数：lora、dora、qlora（4 位基座，需 bitsandbytes）、full（全部权重）、prompt、p_tuning 或 prefix（软提示）",
     )
     rank: int = setting(16, "rank of the adapter: how much it can learn", "适配器的秩：可学习的容量")
     alpha: int = setting(32, "the adapter's update is scaled by alpha / rank", "适配器更新按 alpha / rank 缩放")
@@ -93,8 +93,8 @@ class TrainSettings:
     )
     sharded: bool = setting(
         False,
-        "cut weights and optimiser over the processes of --devices (FSDP2); the loss on dev then chooses the checkpoint",
-        "把权重和优化器状态切分到 --devices 的各个进程（FSDP2）；此时按开发集损失选择检查点",
+        "cut weights and optimiser over the processes of --devices (FSDP2); dev is answered by the first one with all weights together",
+        "把权重和优化器状态切分到 --devices 的各个进程（FSDP2）；开发集由第一个进程用合起来的全部权重作答",
     )
     epochs: float = setting(3.0, "times that every row is seen", "每行数据被学习的次数")
     max_steps: int | None = setting(None, "end after this many steps", "最多训练的步数")
@@ -142,6 +142,8 @@ class TrainSettings:
                 raise UsageError("E2460", name=name, value=value, known=f"{low} - {high}")
         if self.adapter == "prefix" and self.gradient_checkpointing:
             raise UsageError("E2850")
+        if self.adapter == "qlora" and self.sharded:
+            raise UsageError("E2467")
 
     @property
     def rate(self) -> float:

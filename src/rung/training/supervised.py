@@ -9,10 +9,9 @@ from rung.training.attach import add_noise, attach, base_of, spare_activations
 from rung.training.batches import TokenRow
 from rung.training.forward import Forward
 from rung.training.group import gathered, join
-from rung.training.killed import ceiling_after
 from rung.training.loop import Loop
 from rung.training.objective import TargetLoss
-from rung.training.room import Ceiling, Room, look_around
+from rung.training.row_tokens import RowTokens
 from rung.training.work import Done, Work
 
 
@@ -40,8 +39,9 @@ def _train(work: Work, rows: Sequence[TokenRow], dev: Sequence[TokenRow]) -> Don
     if settings.neftune:
         add_noise(module, settings.neftune, sum(objective.lengths) / len(objective.lengths))
     loop = Loop(module, objective, settings, score_dev=work.score_dev, scoring_work=work.scoring_work, group=group)
-    room = _room(work, objective.rows)
-    loop.ceiling = group.agreed(_ceiling(work, room))
+    room = work.room(RowTokens.of(objective.rows), shards=group.size if group.sharded else 1)
+    loop.ceiling = group.agreed(work.ceiling(room))
+    loop.by_loss = group.agreed(room is not None and room.by_loss)
     result = loop.run(work.checkpoints, report=work.report, stopping=work.stopping)
     if objective.skipped:
         empty = sum(not row.target for row in rows)
@@ -49,19 +49,3 @@ def _train(work: Work, rows: Sequence[TokenRow], dev: Sequence[TokenRow]) -> Don
     if room is not None:
         result.facts.update(room.facts)
     return Done(module, result, gathered(module, group))
-
-
-def _room(work: Work, rows: Sequence[TokenRow]) -> Room | None:
-    sizes = work.parts.extra.get("sizes")
-    return None if sizes is None else look_around(sizes, work.job.settings, rows, work.scoring, work.folder)
-
-
-def _ceiling(work: Work, room: Room | None) -> Ceiling | None:
-    """Fewer tokens at once than the settings say: after a kill for want of memory, or by plan for a training that only begins.
-
-    One that goes on keeps to what it began with, so that it ends with the same bits.
-    """
-    after = ceiling_after(work.folder, work.job.settings.micro_tokens)
-    planned = room.ceiling if room is not None and not work.checkpoints.is_dir() else None
-    found = [ceiling for ceiling in (after, planned) if ceiling is not None]
-    return min(found, key=lambda ceiling: ceiling.tokens, default=None)

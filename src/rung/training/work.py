@@ -13,8 +13,10 @@ from rung.core.errors import DataError
 from rung.core.model import ModelRef, TrainingParts
 from rung.core.task import Task
 from rung.training.batches import TokenRow
-from rung.training.memory import Scoring
+from rung.training.killed import ceiling_of
 from rung.training.progress import Progress, TrainingResult
+from rung.training.room import Ceiling, Room, look_around
+from rung.training.row_tokens import RowTokens, Scoring
 from rung.training.rows import TrainingRow
 from rung.training.settings import TrainSettings
 
@@ -94,6 +96,15 @@ class Work:
         written = max((row.request.max_tokens for row in self.dev if not row.request.choices), default=0)
         tree = sum(len(encode(choice)) for choice in choices)
         return Scoring(len(self.dev), sum(prompts) / len(prompts), written, tree)
+
+    def room(self, rows: RowTokens, *, shards: int = 1) -> Room | None:
+        """The plan of this training on this machine; None for a model that does not tell its sizes. Raises WriteError E5010."""
+        sizes, settings = self.parts.extra.get("sizes"), self.job.settings
+        return None if sizes is None else look_around(sizes, settings, rows, self.scoring, self.folder, shards=shards)
+
+    def ceiling(self, room: Room | None) -> Ceiling | None:
+        """Fewer tokens at once than the settings say, where memory asks for it."""
+        return ceiling_of(self.folder, self.job.settings.micro_tokens, room)
 
     @property
     def scoring_work(self) -> int:

@@ -362,7 +362,7 @@ def python(*arguments: str, **changes: Any) -> subprocess.Popen[str]:
 
 
 def test_help_loads_no_heavy_library() -> None:
-    heavy = "{'torch', 'transformers', 'peft', 'accelerate', 'sklearn', 'altair', 'bm25s', 'numpy', 'pydantic'}"
+    heavy = "{'torch', 'transformers', 'peft', 'accelerate', 'sklearn', 'altair', 'usearch', 'numpy', 'pydantic'}"
     script = (
         "import sys\nfrom rung.cli import main\nsys.argv = ['rung', '--help']\n"
         f"try:\n    main.main()\nfinally:\n    print('loaded:', sorted({heavy} & set(sys.modules)))\n"

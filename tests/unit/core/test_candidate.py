@@ -7,7 +7,8 @@ import re
 import pytest
 from pydantic import ValidationError
 
-from rung.core.candidate import Candidate, OutputSlot, PromptSlot, ShotsSlot
+from rung.core.candidate import Candidate, OutputSlot, PromptSlot, Recipe, RetrieverSlot, ShotsSlot
+from rung.core.hashing import hash_json
 from rung.core.model import ModelRef
 
 
@@ -47,6 +48,18 @@ def test_a_recipe_of_an_older_version_is_still_read() -> None:
     found = candidate(retriever=slot).retriever
     assert found is not None
     assert (found.recipe.k, found.recipe.kind) == (2, "index")
+
+
+def test_fields_that_came_later_rename_a_candidate_only_where_they_say_something() -> None:
+    made = candidate(retriever=RetrieverSlot(recipe=Recipe(k=2), index="ab@1"))
+    record = made.model_dump(mode="json", exclude={"made_from"})
+    for name in Recipe.since:
+        del record["retriever"]["recipe"][name]
+    assert made.id.rpartition("-")[2] == hash_json(record, 8)
+    for field in ({"query": "cleaned"}, {"weights": (2.0, 1.0)}, {"order": "best_last"}, {"abstain_below": 0.5}):
+        other = candidate(retriever=RetrieverSlot(recipe=Recipe(k=2, **field), index="ab@1"))
+        assert other.id != made.id
+        assert Candidate.model_validate_json(other.model_dump_json()) == other
 
 
 def test_it_is_frozen_and_refuses_what_it_does_not_know() -> None:

@@ -12,7 +12,7 @@ from tiny_bert import ASKED, FILLER, SAID, TOPICS, padded_with, write_bert
 
 from rung.core.answer import answer_many, create_encoder, open_candidate
 from rung.core.candidate import Candidate
-from rung.core.errors import BackendError
+from rung.core.errors import BackendError, UsageError
 from rung.core.method import Budget
 from rung.core.registry import create
 from rung.core.task import Document, Example, OutputSpec
@@ -206,6 +206,31 @@ def test_few_labels_tune_an_encoder_that_answers_wherever_its_folder_goes(tmp_pa
     shutil.copytree(encoder.removeprefix("folder:"), other / "encoder")
     with pytest.raises(BackendError, match="E3206"):
         open_candidate(record, other, run / "indexes")
+
+
+def test_the_best_of_several_seeds_and_trials_is_the_encoder_that_is_kept(tmp_path, encoder):
+    hints = {**QUICK, "epochs": 2, "seeds": 2, "search": {"trials": 2, "learning_rate": [0.001, 0.05]}}
+    given = label_fit(tmp_path, encoder, hints=hints)
+    given.folder.mkdir(parents=True)
+    book = Notebook()
+    candidate = ContrastiveLabels().adapt(given, FakeModel(), Budget(book))
+    assert len(book.notes["search"]["trials"]) == 2
+    seeds = book.notes["seeds"]
+    assert [seed["seed"] for seed in seeds] == [0, 1]
+    assert book.notes["training"]["best_dev"] == max(seed["best_dev"] for seed in seeds)
+    assert book.notes["seed_spread"]["n"] == 2
+    assert sorted(path.name for path in given.folder.rglob("encoder") if path.is_dir()) == ["encoder"]
+    again = Notebook()
+    assert ContrastiveLabels().adapt(given, FakeModel(), Budget(again)) == candidate
+    assert again.notes["seeds"] == seeds
+
+
+def test_a_search_of_what_an_encoder_does_not_have_is_refused(tmp_path, encoder):
+    for search in ({"neftune": [0, 5]}, {"adapter": ["full", "qlora"]}, {"hard_negatives": [1, 2]}):
+        with pytest.raises(UsageError, match="E2441"):
+            ContrastiveLabels().estimate(label_fit(tmp_path, encoder, hints={"search": search}), FakeModel())
+    with pytest.raises(UsageError, match="E2410"):
+        Contrastive().estimate(desk_fit(tmp_path, encoder, hints={"search": {"trials": 4}}), FakeModel())
 
 
 def test_passages_are_found_by_the_tuned_encoder_wherever_its_folder_goes(tmp_path, encoder):

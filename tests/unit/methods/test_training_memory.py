@@ -41,6 +41,19 @@ def test_the_plan_follows_settings_and_length_of_rows(model: Model, tmp_path: Pa
     assert full.disk > 2 * plain.disk
 
 
+@pytest.mark.parametrize("kind", ["label", "text"])
+def test_pairs_and_rewards_are_planned_as_they_are_learned(model: Model, tmp_path: Path, kind: str) -> None:
+    data, settings = fit(tmp_path, asked=task(kind)), TrainSettings(adapter="full", beta=0.1)
+    plain, pairs, drawn = (
+        training_memory(data, model, settings, kind=learned) for learned in ("targets", "preference", "reinforce")
+    )
+    assert plain is not None
+    assert pairs is not None
+    assert drawn is not None
+    assert (plain.reference, pairs.reference, drawn.reference) == (0, plain.weights, plain.weights)
+    assert min(pairs.libraries, drawn.libraries) > plain.libraries
+
+
 def test_the_cost_of_a_rung_holds_memory_and_disk_by_its_own_settings(model: Model, tmp_path: Path) -> None:
     adapter = training_cost(fit(tmp_path, hints={"rank": 2, "k": 3}), model, epochs=1.0)
     full = training_cost(fit(tmp_path, hints={"adapter": "full"}), model, epochs=1.0)

@@ -9,7 +9,7 @@ import pytest
 
 from rung.core.errors import BackendError
 from rung.core.model import Message, Request
-from rung.models import llama_cpp_local
+from rung.models import llama_cpp_engine, llama_cpp_local
 from rung.models.llama_cpp_local import LlamaCppModel
 
 ASKED = Request(messages=(Message("user", "the rent 租金 \U0001f3e0\n"),), max_tokens=2)
@@ -65,3 +65,14 @@ def test_a_file_that_cannot_be_opened_is_an_error_with_the_reason(
     with pytest.raises(BackendError, match="no such tensor") as caught:
         LlamaCppModel(tmp_path / "m.gguf")
     assert caught.value.code == "E3048"
+
+
+def test_llama_cpp_takes_no_more_threads_than_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert llama_cpp_engine._threads() == 1
+    monkeypatch.setenv("OMP_NUM_THREADS", "100000")
+    there = llama_cpp_engine._threads()
+    assert there < 100000
+    for said in ("", "0", "two"):
+        monkeypatch.setenv("OMP_NUM_THREADS", said)
+        assert llama_cpp_engine._threads() == there

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from tiny_bert import ASKED, SAID, TOPICS, padded_with, toy_pairs, write_bert
 
-from rung.core.errors import DataError, UsageError
+from rung.core.errors import DataError, UsageError, WriteError
 from rung.core.hashing import seed_from
 from rung.models.encoder_local import LocalEncoder, open_folder
+from rung.training import room
 from rung.training.attach import base_of
 from rung.training.contrastive import ContrastLoss, attach_encoder, contrast_settings, hidden, reciprocal_rank
-from rung.training.encoder_job import save_encoder
+from rung.training.encoder_job import EncoderJob, save_encoder, train_encoder, write_encoder_job
 from rung.training.loop import Loop
 from rung.training.pairs import DevSet, Negative, Pair, Query, read_dev, read_pairs, write_dev, write_pairs
 
@@ -194,6 +197,36 @@ def test_a_folder_that_is_written_anew_is_read_anew(encoder, tmp_path):
     made.loop.run()
     save_encoder(made.module, made.parts, tmp_path)
     assert open_folder(tmp_path).id != first.id
+
+
+def test_it_is_planned_and_takes_fewer_tokens_or_does_not_begin_without_room(tmp_path, monkeypatch):
+    place = write_bert(tmp_path / "bert")
+    settings, contrast = contrast_settings({"max_steps": 1, "micro_tokens": 4096})
+    job = EncoderJob(f"folder:{place}", open_folder(place).id, settings, contrast)
+
+    def result_in(folder):
+        write_encoder_job(folder, job, toy_pairs(32, negatives=1), dev_set())
+        return train_encoder(folder, lambda progress, planned: None, lambda: False)
+
+    free = result_in(tmp_path / "free")
+    assert free.notes == []
+    assert free.facts["memory_plan"]["peak"] > free.facts["memory_plan"]["activations"] > 0
+    monkeypatch.setattr(room, "memory_there", lambda device: 1)
+    assert [(note["kind"], note["micro_tokens"]) for note in result_in(tmp_path / "scarce").notes] == [
+        ("planned_memory", 32)
+    ]
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+    with pytest.raises(WriteError) as caught:
+        result_in(tmp_path / "full")
+    assert caught.value.code == "E5010"
+
+
+def test_texts_are_counted_as_they_are_padded(encoder):
+    pairs = [Pair(str(n), "ask0", "say0 " + "w1 " * 9, families=()) for n in range(8)]
+    found = Trained(encoder, pairs, batch_size=8).objective.row_tokens()
+    # With both special tokens: 3 and 12, side by side in one block of 16.
+    assert (found.mean, found.together, found.longest) == (7.5, 2, 8)
+    assert found.padding == pytest.approx(16 * 12 / (8 * 15))
 
 
 def test_the_rank_of_the_first_right_text_counts_and_ties_are_no_gain():

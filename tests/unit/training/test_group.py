@@ -38,7 +38,9 @@ def assert_same_curve(one: dict, other: dict) -> None:
     for mine, theirs in zip(one["curve"], other["curve"], strict=True):
         assert mine["step"] == theirs["step"]
         assert mine["loss"] == pytest.approx(theirs["loss"], abs=2e-4)
-        assert mine.get("dev", 0.0) == pytest.approx(theirs.get("dev", 0.0), abs=2e-4)
+        for name in ("dev", "dev_loss"):
+            assert mine.get(name, 0.0) == pytest.approx(theirs.get(name, 0.0), abs=2e-4)
+    assert one["best_step"] == other["best_step"] > 0
     for name, weight in one["weights"].items():
         assert other["weights"][name] == pytest.approx(weight, abs=5e-3), name
 
@@ -49,8 +51,9 @@ def assert_same_curve(one: dict, other: dict) -> None:
         {},
         pytest.param({"sharded": True}, marks=pytest.mark.slow),
         pytest.param({"sharded": True, "adapter": "full", "learning_rate": 0.002}, marks=pytest.mark.slow),
+        pytest.param({"sharded": True, "adapter": "prompt", "virtual_tokens": 4}, marks=pytest.mark.slow),
     ],
-    ids=["summed", "sharded", "sharded, all weights"],
+    ids=["summed", "sharded", "sharded, all weights", "sharded, soft prompt"],
 )
 def test_two_processes_give_the_loss_curve_of_one(given, tmp_path):
     two = run(tmp_path / "two", 2, **given)
@@ -68,6 +71,15 @@ def test_a_run_of_two_processes_is_gone_on_with_by_one(sharded, tmp_path):
     second = run(tmp_path / "mixed", 1)
     assert second["stopped"] == "epochs"
     assert_same_curve(run(tmp_path / "one", 1), second)
+
+
+@pytest.mark.slow
+def test_without_room_for_all_weights_the_loss_on_dev_chooses(tmp_path):
+    found = run(tmp_path, 2, sharded=True, by_loss=True)
+    scored = [point for point in found["curve"] if "dev" in point]
+    assert scored
+    assert all(point["dev"] == -point["dev_loss"] for point in scored)
+    assert "by_loss" in found["notes"]
 
 
 def test_alone_takes_every_part():

@@ -9,6 +9,7 @@ import torch
 from tiny_model import easy_rows, tiny_parts
 
 from rung.core.errors import BackendError, DataError, UsageError
+from rung.training import quantise
 from rung.training.attach import add_noise, attach, base_of, spare_activations
 from rung.training.forward import Forward
 from rung.training.loop import Loop
@@ -209,7 +210,14 @@ def test_a_setting_that_cannot_be_is_refused(name, value):
     assert caught.value.code == "E2460"
 
 
-def test_layers_that_are_not_there_and_quantised_training_without_cuda_are_refused():
+def test_a_4_bit_base_is_not_sharded():
+    with pytest.raises(UsageError) as caught:
+        TrainSettings(adapter="qlora", sharded=True)
+    assert caught.value.code == "E2467"
+
+
+def test_layers_that_are_not_there_and_a_4_bit_base_without_its_package_are_refused(monkeypatch):
+    monkeypatch.setattr(quantise.importlib.util, "find_spec", lambda name: None)
     for given, code in (({"targets": "nothing_here"}, "E2462"), ({"adapter": "qlora"}, "E2461")):
         with pytest.raises(UsageError) as caught:
             attach(tiny_parts(), TrainSettings(**given))

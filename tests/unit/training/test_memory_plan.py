@@ -12,8 +12,9 @@ from rung.core.errors import WriteError
 from rung.core.model import Sizes
 from rung.models.sizes import sizes_of
 from rung.training.batches import TokenRow
-from rung.training.memory import SMALLEST_PART, MemoryPlan, RowTokens, Scoring, lower_to_fit, plan_memory
+from rung.training.memory import SMALLEST_PART, MemoryPlan, lower_to_fit, plan_memory
 from rung.training.room import free_memory, look_around
+from rung.training.row_tokens import RowTokens, Scoring
 from rung.training.settings import TrainSettings
 
 SMALL = Sizes(
@@ -98,6 +99,73 @@ def test_lengths_of_rows_are_measured_with_what_all_of_them_begin_with() -> None
     assert RowTokens.of(rows).stretched(3.0) == RowTokens(mean=11, longest=11, target=2, shared=3)
 
 
+def test_pairs_go_side_by_side_and_their_scores_stand_in_tiles_at_every_position() -> None:
+    settings = TrainSettings(rank=8, batch_size=4, micro_tokens=512)
+    pairs = ROWS.compared(settings)
+    found = plan_memory(SMALL, settings, pairs, DEV)
+    # Three pairs of 160 tokens in 512; 32,768 of the words, and their float32 copies on the way back.
+    assert found.logits == 3 * 160 * 32_768 * (2 + 33)
+    assert found.reference == 0
+    assert plan_memory(SMALL, replace(settings, batch_size=2), pairs, DEV).logits == 2 * 2 * 80 * 32_768 * 35
+    # A pair is never cut, its answers are.
+    fewest = replace(settings, micro_tokens=SMALLEST_PART)
+    assert plan_memory(SMALL, fewest, pairs, DEV).logits == 184 * 32_768 * (2 + 33)
+    kto = ROWS.compared(replace(settings, loss="kto"))
+    assert plan_memory(SMALL, fewest, kto, DEV).logits < plan_memory(SMALL, fewest, pairs, DEV).logits
+
+
+def test_a_reference_is_a_whole_model_only_where_all_of_it_is_trained() -> None:
+    for loss, there in (("dpo", True), ("kto", True), ("orpo", False)):
+        settings = TrainSettings(adapter="full", loss=loss)  # type: ignore[arg-type]
+        found = plan_memory(SMALL, settings, ROWS.compared(settings), DEV)
+        assert found.reference == (2 * SMALL.parameters if there else 0)
+    rewarded = TrainSettings(adapter="full", beta=0.1)
+    assert plan_memory(SMALL, rewarded, ROWS.rewarded(rewarded, 16), DEV).reference == 2 * SMALL.parameters
+    assert plan_memory(SMALL, rewarded, ROWS.rewarded(replace(rewarded, beta=0.0), 16), DEV).reference == 0
+
+
+def test_drawing_answers_takes_room_as_answering_does() -> None:
+    settings = TrainSettings(rank=8, batch_size=8, generations=4, micro_tokens=64)
+    few = plan_memory(SMALL, settings, ROWS.rewarded(settings, 8))
+    many = plan_memory(SMALL, settings, ROWS.rewarded(settings, 200))
+    cache = 2 * 30 * 3 * 64 * 2 * 32 * (200 - 8)
+    assert many.scoring - few.scoring > cache
+    # One of a set is scored once for a question, however many are drawn.
+    chosen = plan_memory(SMALL, settings, ROWS.rewarded(settings, 3, choices=40))
+    more = replace(settings, generations=64)
+    assert plan_memory(SMALL, more, ROWS.rewarded(more, 3, choices=40)).scoring == chosen.scoring
+
+
+def test_weights_cut_over_processes_are_whole_where_dev_is_answered() -> None:
+    alone, settings = plan(adapter="full"), TrainSettings(rank=8, batch_size=64, adapter="full")
+    half = plan_memory(SMALL, settings, ROWS, DEV, shards=2)
+    assert (half.weights, half.masters, half.optimiser) == (
+        alone.weights // 2,
+        pytest.approx(alone.masters / 2, rel=1e-6),
+        pytest.approx(alone.optimiser / 2, rel=1e-6),
+    )
+    assert half.scoring == alone.scoring + alone.weights
+    assert (half.checkpoint, half.disk) == (alone.checkpoint, alone.disk)
+    # Two blocks of 30, and the embeddings.
+    assert 0.2 * alone.weights < half.gathered < 0.35 * alone.weights
+    assert alone.gathered == 0
+
+
+def test_without_room_for_all_weights_dev_is_not_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rung.training import room
+
+    settings, dev = TrainSettings(rank=8, batch_size=2, micro_tokens=128), replace(DEV, prompt=4000.0)
+    needed = plan_memory(SMALL, settings, ROWS, dev, shards=4)
+    less = plan_memory(SMALL, settings, ROWS, replace(dev, answered=False), shards=4)
+    assert less.peak < needed.peak
+    for there, by_loss in ((needed.peak, False), (needed.peak - 1, True)):
+        monkeypatch.setattr(room, "memory_there", lambda device, there=there: there)
+        found = look_around(SMALL, settings, ROWS, dev, tmp_path, shards=4)
+        assert found.by_loss is by_loss
+        # One process has its weights whole anyway.
+        assert look_around(SMALL, settings, ROWS, dev, tmp_path).by_loss is False
+
+
 def test_sizes_come_from_a_configuration_alone() -> None:
     config = {
         "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 352,
@@ -129,7 +197,7 @@ def test_a_training_without_room_takes_fewer_tokens_and_says_so(
 ) -> None:
     from rung.training import room
 
-    settings, rows = TrainSettings(batch_size=400, micro_tokens=4096), easy_rows(60)
+    settings, rows = TrainSettings(batch_size=400, micro_tokens=4096), RowTokens.of(easy_rows(60))
     free = look_around(SMALL, settings, rows, None, tmp_path)
     monkeypatch.setattr(room, "memory_there", lambda device: 1 << 50)
     assert look_around(SMALL, settings, rows, None, tmp_path).ceiling is None
@@ -144,7 +212,7 @@ def test_what_a_job_has_written_already_counts_as_free(tmp_path: Path, monkeypat
     import shutil
     from types import SimpleNamespace
 
-    settings, rows = TrainSettings(rank=8), easy_rows(8)
+    settings, rows = TrainSettings(rank=8), RowTokens.of(easy_rows(8))
     needed = look_around(SMALL, settings, rows, None, tmp_path).plan.disk
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=needed - 1000))
     with pytest.raises(WriteError) as caught:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from tiny_llama import write_lora
 from tiny_work import LETTERS, Steps, paired_rows, row, tiny_base, tiny_work
 
-from rung.core.errors import DataError, UsageError
+from rung.core.errors import DataError, UsageError, WriteError
+from rung.training import room
 from rung.training.attach import save_trained
 from rung.training.preference import PairLoss, pairs, thumbs, train_preference
 from rung.training.settings import TrainSettings
@@ -173,6 +176,24 @@ def test_a_loss_that_is_no_number_ends_the_training(tmp_path, base):
     with pytest.raises(DataError) as caught:
         train_preference(work)
     assert caught.value.code == "E2802"
+
+
+def test_it_is_planned_and_takes_fewer_tokens_where_there_is_no_room(tmp_path, base, monkeypatch):
+    planned = train_preference(work_of(tmp_path / "free", base, max_steps=1)).result.facts["memory_plan"]
+    assert planned["peak"] > planned["logits"] > 0
+    monkeypatch.setattr(room, "memory_there", lambda device: 1)
+    done = train_preference(work_of(tmp_path / "scarce", base, max_steps=1))
+    (note,) = done.result.notes
+    assert (note["kind"], note["micro_tokens"]) == ("planned_memory", 32)
+    assert done.result.facts["memory_plan"]["micro_tokens"] == 32
+
+
+def test_a_disk_without_room_is_said_before_the_start(tmp_path, base, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+    with pytest.raises(WriteError) as caught:
+        train_preference(work_of(tmp_path, base))
+    assert caught.value.code == "E5010"
+    assert not (tmp_path / "checkpoints").exists()
 
 
 def test_where_memory_runs_out_smaller_parts_give_the_same_weights(tmp_path, base, monkeypatch):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,9 +14,10 @@ from tiny_llama import write_lora
 from tiny_work import LETTERS, Steps, paired_rows, row, tiny_base, tiny_work
 
 from rung.core.candidate import StepRef
-from rung.core.errors import DataError
+from rung.core.errors import DataError, WriteError
 from rung.core.evaluation import Score
 from rung.core.model import Message
+from rung.training import room
 from rung.training.reinforce import PolicyLoss, train_reinforce
 from rung.training.reward import Reward
 from rung.training.settings import TrainSettings
@@ -62,7 +65,20 @@ def test_rewarded_labels_become_likelier(tmp_path, base, policy):
     done = train_reinforce(replace(work, dev=rows[:2]))
     rewards = [point["reward"] for point in done.result.curve]
     assert sum(rewards[3:]) > sum(rewards[:3]) + 0.3
-    assert done.result.facts == {"answers_drawn": 6 * 4 * 4, "answers_failed": 0}
+    facts = done.result.facts
+    assert (facts["answers_drawn"], facts["answers_failed"]) == (6 * 4 * 4, 0)
+    assert facts["memory_plan"]["peak"] > facts["memory_plan"]["scoring"] > 0
+
+
+def test_without_room_it_takes_fewer_tokens_and_without_disk_it_does_not_begin(tmp_path, base, monkeypatch):
+    monkeypatch.setattr(room, "memory_there", lambda device: 1)
+    done = train_reinforce(work_of(tmp_path / "scarce", base, max_steps=1))
+    assert [(note["kind"], note["micro_tokens"]) for note in done.result.notes] == [("planned_memory", 32)]
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+    with pytest.raises(WriteError) as caught:
+        train_reinforce(work_of(tmp_path / "full", base, max_steps=1))
+    assert caught.value.code == "E5010"
+    assert not (tmp_path / "full" / "checkpoints").exists()
 
 
 @pytest.mark.parametrize("policy", ["grpo", "rloo"])

@@ -11,6 +11,7 @@ from rung.cli.data.convert import export_command, import_command, schema_command
 from rung.cli.data.draft import draft_command
 from rung.cli.data.duplicates import duplicates_command
 from rung.cli.data.forget import forget_command
+from rung.cli.data.health import health_command
 from rung.cli.data.privacy import mask_command, privacy_command, unmask_command
 from rung.cli.data.read import read_command
 
@@ -22,6 +23,7 @@ app = typer.Typer(
 
 # In the order of --help: in and out, rows, people, new rows, versions.
 app.command("read")(read_command)
+app.command("health")(health_command)
 app.command("import")(import_command)
 app.command("export")(export_command)
 app.command("schema")(schema_command)

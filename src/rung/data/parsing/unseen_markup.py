@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from rung.data.parsing.hidden import find_orders
+
 _HIDES = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?![.\d]*[1-9])|(?<![-\w])opacity\s*:\s*0(?:\.0+)?\s*(?:;|$|!)"
     r"|text-indent\s*:\s*-\d{3,}|(?:left|top)\s*:\s*-\d{4,}px",
@@ -22,7 +24,8 @@ _WHITE_BACKGROUND = re.compile(
 _RULE = re.compile(r"(?:^|[};,]|\*/)\s*([.#][A-Za-z_][\w-]{0,80})\s*\{([^{}]{0,2000})\}")
 _MEDIA = re.compile(r"@media[^{]{0,500}\{(?:[^{}]{0,5000}\{[^{}]{0,5000}\}){0,500}\s*\}")
 _MOST = 0.4
-"""An element with more than this share of a page's text stays: a page that scripts bring to light, not a trick."""
+"""An element with more than this share of a page's text stays: a page that scripts bring to light, not a trick. One that gives
+a model orders goes all the same."""
 
 
 def strip_unseen_elements(root: Any) -> int:
@@ -41,7 +44,7 @@ def strip_unseen_elements(root: Any) -> int:
         if any(above in gone for above in element.iterancestors()):
             continue
         length = _length(element)
-        if length > total * _MOST:
+        if length > total * _MOST and not find_orders(" ".join(element.itertext())):
             continue
         gone.add(element)
         count += length > 0

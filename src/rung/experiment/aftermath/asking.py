@@ -31,17 +31,34 @@ class Sitting:
 
 def sit(sitting: Sitting, folder: Path, progress: Progress) -> dict[str, list[Completion]]:
     """Every sheet's answers, in order; those that `<folder>/<side>.jsonl` holds are not asked again."""
+    opened: list[Model] = []
+
+    def open_once() -> Model:
+        opened.append(sitting.open())
+        return opened[0]
+
     path = folder / f"{sitting.side}.jsonl"
+    answers = completions_kept(path, open_once, sitting.sheets, progress, note=sitting.side)
+    for model in opened:
+        if hasattr(model, "release"):
+            model.release()
+    return answers
+
+
+def completions_kept(
+    path: Path, open: Callable[[], Model], sheets: Sheets, progress: Progress, *, note: str
+) -> dict[str, list[Completion]]:
+    """Every sheet's answers, in order. A request is asked once, however many sheets hold it, and never again where `path` has it."""
     kept = {line["key"]: read_completion(line["completion"]) for line in read_log(path)}
-    keys = {name: [_key(request) for request in sheet] for name, sheet in sitting.sheets.items()}
+    keys = {name: [_key(request) for request in sheet] for name, sheet in sheets.items()}
     missing = {
         key: request
-        for name, sheet in sitting.sheets.items()
+        for name, sheet in sheets.items()
         for key, request in zip(keys[name], sheet, strict=True)
         if key not in kept
     }
     if missing:
-        model = sitting.open()
+        model = open()
         left, done = list(missing.items()), 0
         with AppendLog(path) as log:
             for start in range(0, len(left), _CHUNK):
@@ -51,9 +68,7 @@ def sit(sitting: Sitting, folder: Path, progress: Progress) -> dict[str, list[Co
                 log.add([{"key": key, "completion": write_completion(answer)} for key, answer in fresh.items()])
                 kept |= fresh
                 done += len(part)
-                progress.update(done, len(left), sitting.side)
-        if hasattr(model, "release"):
-            model.release()
+                progress.update(done, len(left), note)
     return {name: [kept[key] for key in of_sheet] for name, of_sheet in keys.items()}
 
 

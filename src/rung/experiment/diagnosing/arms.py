@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rung.core.answer import Hit, Item, Opened, Retriever, choice_logits, prepare
+from rung.core.answer import Hit, Item, Opened, Retriever, Where, choice_logits, prepare
 from rung.core.candidate import Candidate, Recipe, RetrieverSlot, ShotsSlot
 from rung.core.evaluation import Answer, Metric
 from rung.core.hashing import seed_from
@@ -68,7 +68,14 @@ class Shelf:
         self._items = items
 
     def search(
-        self, queries: Sequence[str], k: int, *, mode: str = "rrf", exclude: Sequence[frozenset[str]] | None = None
+        self,
+        queries: Sequence[str],
+        k: int,
+        *,
+        mode: str = "rrf",
+        exclude: Sequence[frozenset[str]] | None = None,
+        seen_by: frozenset[str] | None = None,
+        where: Where | None = None,
     ) -> list[list[Hit]]:
         hidden = exclude or [frozenset()] * len(queries)
         return [
@@ -88,6 +95,13 @@ def gold_passages(examples: Sequence[Example], documents: Sequence[Document], ro
     chunks: dict[str, list[Item]] = {}
     for item in chunk_documents([d for d in documents if d.id in wanted], CHUNK_WORDS, OVERLAP):
         chunks.setdefault(item.payload["document"], []).append(item)
+    return best_passages(examples, chunks, room)
+
+
+def best_passages(
+    examples: Sequence[Example], chunks: Mapping[str, Sequence[Item]], room: float = 0
+) -> dict[str, list[Item]]:
+    """The same from passages that are cut already, by document."""
     terms = {item.id: frozenset(search_tokens(item.text)) for part in chunks.values() for item in part}
     found = {}
     for example in examples:

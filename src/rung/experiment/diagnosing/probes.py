@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from rung.core.answer import Hit, Opened, Retriever
+from rung.core.answer import Hit, Opened, Retriever, Where
 from rung.core.task import Example, Task
 from rung.experiment.diagnosing.diagnosis_words import say
 from rung.experiment.diagnosing.kept import Repeated
@@ -144,9 +144,16 @@ class Reordered:
         self.id = pool.id
 
     def search(
-        self, queries: Sequence[str], k: int, *, mode: str = "rrf", exclude: Sequence[frozenset[str]] | None = None
+        self,
+        queries: Sequence[str],
+        k: int,
+        *,
+        mode: str = "rrf",
+        exclude: Sequence[frozenset[str]] | None = None,
+        seen_by: frozenset[str] | None = None,
+        where: Where | None = None,
     ) -> list[list[Hit]]:
-        found = self._pool.search(queries, k, mode=mode, exclude=exclude)
+        found = self._pool.search(queries, k, mode=mode, exclude=exclude, seen_by=seen_by, where=where)
         return [[hits[i] for i in self._order if i < len(hits)] for hits in found]
 
 

@@ -10,16 +10,26 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, get_args
 
+from rung.core.candidate import Candidate
 from rung.core.durable import aside, sync, write_json, write_text, writing
 from rung.core.errors import UsageError, WriteError
 from rung.core.hashing import hash_file
 from rung.core.method import Progress, Silent
+from rung.core.prompt import render
 from rung.experiment.exporting.gguf_file import QUANTS, Quant, read_shape, write_gguf
 from rung.experiment.exporting.llama_factory import write_llama_factory
-from rung.experiment.exporting.modelfile import find_family, modelfile
+from rung.experiment.exporting.modelfile import find_family, is_kept, modelfile
 from rung.experiment.exporting.proof import QUESTIONS, prove, set_exam
 from rung.experiment.exporting.subject import SOFT, Subject, find_subject
-from rung.experiment.exporting.weights import ADAPTER, base_title, vllm_notes, vllm_rank, write_adapter, write_merged
+from rung.experiment.exporting.weights import (
+    ADAPTER,
+    base_title,
+    vllm_notes,
+    vllm_rank,
+    vllm_unknown,
+    write_adapter,
+    write_merged,
+)
 from rung.models.embedded import NAME as EMBEDDED
 from rung.models.embedded import embedded_folder
 from rung.store.export import FILE, ExportRecord, Form, Proof
@@ -170,6 +180,7 @@ def _write_for_hf(subject: Subject, working: Path, made: _Made) -> None:
 def _write_for_llama_factory(subject: Subject, working: Path, made: _Made) -> None:
     family = find_family(_base_place(subject), "llama-factory", subject.candidate.model.revision)
     made.values |= write_llama_factory(subject, working, family)
+    made.notes += ["trained_on_cpu"] if subject.candidate.model.engine == "transformers-cpu" else []
     if subject.slot.kind == "full":
         made.merged = working / ADAPTER
         write_merged(subject, made.merged)
@@ -181,6 +192,8 @@ def _add_adapter(subject: Subject, working: Path, made: _Made) -> None:
     made.adapter = working / ADAPTER
     write_adapter(subject, made.adapter)
     made.values["rank"] = vllm_rank(subject.adapter_config)
+    if unknown := vllm_unknown(subject.adapter_config):
+        made.values["vllm"] = ", ".join(unknown)
     if subject.candidate.model.id == EMBEDDED:
         made.notes.append("packaged_base")
 
@@ -196,8 +209,18 @@ def _write_gguf_form(
     made.values |= write_gguf(made.merged, path, quant, name=subject.id, progress=progress)
     made.gguf = (path, quant)
     if family is not None:
-        context, system = read_shape(made.merged).context, subject.candidate.prompt.instruction
-        write_text(working / "Modelfile", modelfile(family, path.name, system=system, context=context))
+        candidate, context = subject.candidate, read_shape(made.merged).context
+        system = _system_message(candidate)
+        most = None if candidate.output.constrain else candidate.output.max_tokens
+        text = modelfile(family, path.name, system=system, context=context, most=most)
+        write_text(working / "Modelfile", text)
+        made.notes += [] if is_kept(system) else ["modelfile_letters"]
+
+
+def _system_message(candidate: Candidate) -> str:
+    """What every prompt of the candidate begins with; '' where it has no system message."""
+    turns = render(candidate.prompt, dict.fromkeys(candidate.prompt.fields, ""), choices=candidate.output.choices)
+    return "\n".join(turn.text for turn in turns if turn.role == "system")
 
 
 def _proved(subject: Subject, made: _Made, order: Order, progress: Progress) -> Proof:
@@ -232,7 +255,11 @@ def _files(folder: Path) -> dict[str, dict[str, Any]]:
 
 def _publish(working: Path, target: Path) -> None:
     """Put every file on disk, then the folder in its place; an earlier export is moved aside first, and removed last."""
+    usual = (working / FILE).stat().st_mode
     for path in sorted(working.rglob("*")):
+        if path.is_file():
+            # safetensors lets only the owner read what it writes; a server often runs as somebody else.
+            path.chmod(usual)
         sync(path)
     old = aside(target)
     if target.exists():

@@ -1,7 +1,7 @@
-"""Writing GGUF from a Hugging Face folder of a Llama model: names, the order of rotary pairs, quantised blocks, metadata.
+"""Writing GGUF from a Hugging Face folder of a Llama, Qwen2 or Qwen3 model: names, rotary pairs, quantised blocks, metadata.
 
-The layout is that of the GGUF specification, version 3. llama.cpp keeps the two halves of each rotary pair side by side where
-transformers keeps them apart, so the rows of q and k change places. One tensor is in memory at a time.
+The layout is that of the GGUF specification, version 3. Of a Llama, llama.cpp keeps the two halves of each rotary pair side by
+side where transformers keeps them apart, so the rows of q and k change places. One tensor is in memory at a time.
 """
 
 from __future__ import annotations
@@ -27,30 +27,18 @@ if TYPE_CHECKING:
 Quant = Literal["f16", "bf16", "q8_0"]
 QUANTS: tuple[Quant, ...] = ("f16", "bf16", "q8_0")
 _FILE_TYPE: dict[Quant, str] = {"f16": "MOSTLY_F16", "bf16": "MOSTLY_BF16", "q8_0": "MOSTLY_Q8_0"}
-_WHOLE = {
-    "model.embed_tokens.weight": "token_embd.weight",
-    "model.norm.weight": "output_norm.weight",
-    "lm_head.weight": "output.weight",
-}
-_LAYER = {
-    "input_layernorm": "attn_norm",
-    "self_attn.q_proj": "attn_q",
-    "self_attn.k_proj": "attn_k",
-    "self_attn.v_proj": "attn_v",
-    "self_attn.o_proj": "attn_output",
-    "post_attention_layernorm": "ffn_norm",
-    "mlp.gate_proj": "ffn_gate",
-    "mlp.up_proj": "ffn_up",
-    "mlp.down_proj": "ffn_down",
-}
-_NAME = re.compile(r"model\.layers\.(\d+)\.(.+)\.weight")
+_LAYER_TENSORS = {"llama": 9, "qwen2": 12, "qwen3": 11}
+"""Tensors of a layer, by llama.cpp's name of the architecture: Qwen2 has biases on q, k and v, Qwen3 norms of q and k."""
+_ARCHITECTURES = {"LlamaForCausalLM": "llama", "Qwen2ForCausalLM": "qwen2", "Qwen3ForCausalLM": "qwen3"}
 _LARGEST_F16 = 65504.0
 
 
 @dataclass(frozen=True)
 class Shape:
-    """The sizes of a Llama model, from its config.json."""
+    """The architecture and sizes of a model, from its config.json."""
 
+    architecture: str
+    """llama.cpp's name of it."""
     context: int
     hidden: int
     wide: int
@@ -65,15 +53,17 @@ class Shape:
 
 
 def read_shape(folder: Path) -> Shape:
-    """Raises UsageError E6205 for a model that is no plain Llama."""
+    """Raises UsageError E6205 for a model that is no plain Llama, Qwen2 or Qwen3."""
     config = json.loads((folder / "config.json").read_text("utf-8"))
     rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
     kind = rope.get("rope_type") or rope.get("type") or "default"
+    named = config.get("architectures") or ["?"]
     told = {
-        f"its architecture is {', '.join(config.get('architectures') or ['?'])}": config.get("architectures")
-        != ["LlamaForCausalLM"],
+        f"its architecture is {', '.join(named)}": len(named) != 1 or named[0] not in _ARCHITECTURES,
         f"its positions are scaled ({kind})": kind != "default",
+        # Those of Qwen2 belong to the architecture, and no setting names them.
         "its attention has biases": config.get("attention_bias"),
+        "its attention looks back over a window only": config.get("use_sliding_window"),
         "its feed-forward layers have biases": config.get("mlp_bias"),
         f"its activation is {config.get('hidden_act')}": config.get("hidden_act") != "silu",
     }
@@ -82,6 +72,7 @@ def read_shape(folder: Path) -> Shape:
         raise UsageError("E6205", reason=reason)
     heads = int(config["num_attention_heads"])
     return Shape(
+        architecture=_ARCHITECTURES[named[0]],
         context=int(config["max_position_embeddings"]),
         hidden=int(config["hidden_size"]),
         wide=int(config["intermediate_size"]),
@@ -108,7 +99,7 @@ def write_gguf(
     shape = read_shape(folder)
     tokenizer = read_tokenizer(folder, shape.vocabulary)
     plan = _planned(folder, shape, quant)
-    writer = gguf.GGUFWriter(path, "llama")
+    writer = gguf.GGUFWriter(path, shape.architecture)
     _write_metadata(writer, shape, tokenizer, quant, name)
     for part in plan:
         kind = part.kind
@@ -140,19 +131,22 @@ class _Part:
 
 
 def _planned(folder: Path, shape: Shape, quant: Quant) -> list[_Part]:
+    import gguf
+
     check_weights(folder)
     places: dict[str, tuple[Path, TensorInfo]] = {
         name: (path, info) for path in sorted(folder.glob("*.safetensors")) for name, info in read_header(path).items()
     }
     if shape.tied:
         places.pop("lm_head.weight", None)
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH[shape.architecture.upper()], shape.layers)
     parts = []
     for source, (file, info) in places.items():
-        name = _gguf_name(source)
+        name = names.get_name(source, try_suffixes=(".weight", ".bias"))
         if name is None:
             raise UsageError("E6205", reason=f"it has a tensor {source[:80]}")
         parts.append(_Part(name, source, file, info.shape, _kind(info.shape, quant)))
-    expected = 2 + 9 * shape.layers + (not shape.tied)
+    expected = 2 + _LAYER_TENSORS[shape.architecture] * shape.layers + (not shape.tied)
     if len(parts) != expected:
         raise UsageError("E6205", reason=f"it has {len(parts)} tensors where {expected} are expected")
     return sorted(parts, key=_order)
@@ -161,13 +155,6 @@ def _planned(folder: Path, shape: Shape, quant: Quant) -> list[_Part]:
 def _order(part: _Part) -> tuple[int, int, str]:
     layer = re.match(r"blk\.(\d+)\.", part.name)
     return (1, int(layer[1]), part.name) if layer else (0 if part.name.startswith("token_embd") else 2, 0, part.name)
-
-
-def _gguf_name(source: str) -> str | None:
-    if source in _WHOLE:
-        return _WHOLE[source]
-    found = _NAME.fullmatch(source)
-    return f"blk.{found[1]}.{_LAYER[found[2]]}.weight" if found and found[2] in _LAYER else None
 
 
 def _kind(shape: tuple[int, ...], quant: Quant) -> GGMLQuantizationType:
@@ -184,13 +171,13 @@ def _kind(shape: tuple[int, ...], quant: Quant) -> GGMLQuantizationType:
 def _values(folder: Path, plan: list[_Part], shape: Shape) -> Iterator[NDArray[np.float32]]:
     from safetensors import safe_open
 
+    paired = {"attn_q": shape.heads, "attn_k": shape.kv_heads} if shape.architecture == "llama" else {}
     for part in plan:
         with safe_open(part.file, framework="pt") as file:
             values: NDArray[np.float32] = file.get_tensor(part.source).float().numpy()
-        if ".attn_q." in part.name:
-            values = _side_by_side(values, shape.heads)
-        elif ".attn_k." in part.name:
-            values = _side_by_side(values, shape.kv_heads)
+        layer = part.name.split(".")[-2]
+        if layer in paired:
+            values = _side_by_side(values, paired[layer])
         yield np.ascontiguousarray(values)
 
 

@@ -16,7 +16,8 @@ from rung.core.errors import UsageError
 
 NORMAL, CONTROL, USER_DEFINED, UNUSED = 1, 3, 4, 5
 """Kinds of tokens in GGUF."""
-_LLAMA3 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+_SPLIT = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+_SPLITS = {_SPLIT % r"\p{N}": "qwen2", _SPLIT % r"\p{N}{1,3}": "llama-bpe"}
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,10 @@ def read_tokenizer(folder: Path, vocabulary: int) -> GgufTokenizer:
         raise UsageError(
             "E6206", reason=f"its model is {model.get('type')}, with byte_fallback {bool(model.get('byte_fallback'))}"
         )
-    if record.get("normalizer") is not None:
-        raise UsageError("E6206", reason=f"it normalises text ({record['normalizer'].get('type')})")
-    pre = _cutting(record.get("pre_tokenizer"))
+    pre, normalizer = _cutting(record.get("pre_tokenizer")), record.get("normalizer")
+    # llama.cpp composes no letters; where a question has them apart, the proof counts it among those cut otherwise.
+    if normalizer is not None and (pre, normalizer.get("type")) != ("qwen2", "NFC"):
+        raise UsageError("E6206", reason=f"it normalises text ({normalizer.get('type')})")
     if bool(model.get("ignore_merges")) != (pre == "llama-bpe"):
         raise UsageError("E6206", reason=f"ignore_merges is {bool(model.get('ignore_merges'))}")
     places = {place: token for token, place in model["vocab"].items()}
@@ -93,8 +95,9 @@ def _cutting(rule: Any) -> str:
     if plain and not last.get("use_regex", True) and kinds == ["Split", "ByteLevel"]:
         split = steps[0]
         isolated = split.get("behavior") == "Isolated" and not split.get("invert")
-        if isolated and split.get("pattern", {}).get("Regex") == _LLAMA3:
-            return "llama-bpe"
+        found = _SPLITS.get(split.get("pattern", {}).get("Regex"))
+        if isolated and found:
+            return found
     raise UsageError("E6206", reason=f"it cuts text by {', '.join(map(str, kinds))} in a way of its own")
 
 

@@ -127,6 +127,9 @@ def train_config(subject: Subject, family: Family, stage: str = "sft") -> dict[s
             "use_dora": bool(adapter.get("use_dora")),
             "use_rslora": bool(adapter.get("use_rslora")),
         }
+    if settings.get("adapter") == "qlora":
+        # Its other settings are what Rung trains with: nf4, with the scales of the blocks quantised too.
+        config |= {"quantization_bit": 4, "quantization_method": "bnb"}
     config |= {"dataset": DATASET, "dataset_dir": ".", "template": family.factory, "output_dir": "output"}
     rate = settings.get("learning_rate") or LEARNING_RATE.get(settings.get("adapter", "lora"), 1e-3)
     config |= {
@@ -136,6 +139,9 @@ def train_config(subject: Subject, family: Family, stage: str = "sft") -> dict[s
         "gradient_accumulation_steps": 1,
         "bf16": subject.candidate.model.precision == "bf16",
     }
+    if subject.candidate.model.engine == "transformers-cpu":
+        # Without it bf16 is refused where there is no GPU.
+        config["use_cpu"] = True
     config |= {theirs: settings[ours] for ours, theirs in _COPIED.items() if settings.get(ours) is not None}
     if settings.get("max_steps"):
         config["max_steps"] = settings["max_steps"]

@@ -6,7 +6,6 @@ name. Both are used only where they make the same text as the model's own templa
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -79,20 +78,29 @@ def find_family(place: Path | str, target: str, revision: str = "") -> Family:
     raise UsageError("E6207", target=target, known=", ".join(family.name for family in FAMILIES))
 
 
-def modelfile(family: Family, gguf: str, *, system: str, context: int) -> str:
-    """The file's text. `system` is the candidate's instruction; `context` the model's longest, 0 when unknown."""
+def modelfile(family: Family, gguf: str, *, system: str, context: int, most: int | None = None) -> str:
+    """The file's text. `system` is the candidate's system message; `context` the model's longest, 0 when unknown; `most` the
+    longest answer in tokens, None for Ollama's own."""
     said = system or family.usual
     lines = [
         f"FROM ./{gguf}",
-        f'TEMPLATE """{family.go_template()}"""',
-        *([f'SYSTEM """{_quoted(said)}"""'] if said else []),
-        *(f"PARAMETER stop {json.dumps(stop)}" for stop in family.stops),
+        f"TEMPLATE {_quoted(family.go_template())}",
+        *([f"SYSTEM {_quoted(said)}"] if said else []),
+        *(f"PARAMETER stop {_quoted(stop)}" for stop in family.stops),
         "PARAMETER temperature 0",
+        # Ollama has punished repeated words by default, which changes greedy answers.
+        "PARAMETER repeat_penalty 1",
         f"PARAMETER num_ctx {min(context or _CONTEXT, _CONTEXT)}",
+        *([f"PARAMETER num_predict {most}"] if most else []),
     ]
     return "\n".join(lines) + "\n"
 
 
+def is_kept(text: str) -> bool:
+    """Whether Ollama reads a text from a Modelfile as it is: it drops characters that do not print, wide spaces among them."""
+    return '"""' not in text and all(letter.isprintable() or letter in "\t\r\n" for letter in text)
+
+
 def _quoted(text: str) -> str:
-    # Three quotes in a row would end the block; the file has no escape for them.
-    return text.replace('"""', "'''")
+    """A text between three quotes, in which a Modelfile knows no escapes: a line break is one, and three quotes end it."""
+    return '"""' + text.replace('"""', "'''") + '"""'

@@ -18,6 +18,11 @@ _BASES = {EMBEDDED: "HuggingFaceTB/SmolLM2-135M-Instruct"}
 VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """What vLLM's --max-lora-rank takes; its default is 16 (vllm/config/lora.py, LoRAConfig)."""
 _VLLM_DEFAULT_RANK = 16
+_VLLM_UNKNOWN = (
+    "alora_invocation_tokens", "layer_replication", "trainable_token_indices", "use_bdlora", "use_qalora"
+)  # fmt: skip
+_VLLM_STARTS = ("gaussian", "eva", "orthogonal", "mica", "lora_ga")
+"""Ways to begin a LoRA that leave the base's weights as they were."""
 
 
 def write_merged(subject: Subject, folder: Path) -> None:
@@ -60,20 +65,29 @@ def write_adapter(subject: Subject, folder: Path) -> None:
 
 
 def vllm_notes(config: dict[str, Any]) -> list[str]:
-    """What vLLM needs or refuses for this adapter (vllm/lora/peft_helper.py), as codes; the merged weights need none of it."""
+    """What vLLM needs or refuses for this adapter (vllm/lora/peft_helper.py, 0.33), as codes; the merged weights need none of it."""
     rank = largest_rank(config)
     notes = []
     if config.get("modules_to_save"):
         notes.append("vllm_modules_to_save")
     if config.get("use_dora"):
         notes.append("vllm_dora")
-    if config.get("bias", "none") != "none":
+    if config.get("bias", "none") != "none" or config.get("lora_bias"):
         notes.append("vllm_bias")
+    if vllm_unknown(config):
+        notes.append("vllm_unknown")
     if rank > VLLM_RANKS[-1]:
         notes.append("vllm_rank_too_large")
     elif rank > _VLLM_DEFAULT_RANK:
         notes.append("vllm_rank")
     return notes
+
+
+def vllm_unknown(config: dict[str, Any]) -> list[str]:
+    """The settings of an adapter's configuration that vLLM does not serve."""
+    start = config.get("init_lora_weights", True)
+    changed_base = isinstance(start, str) and start.lower() not in _VLLM_STARTS
+    return [name for name in _VLLM_UNKNOWN if config.get(name)] + ["init_lora_weights"] * changed_base
 
 
 def largest_rank(config: dict[str, Any]) -> int:

@@ -81,6 +81,12 @@ def test_merged_weights_and_peft_folder_load_as_they_are_and_agree(run: RunFolde
     assert config["base_model_name_or_path"] == str(base)
 
 
+def test_every_file_can_be_read_by_a_server_that_runs_as_somebody_else(hf: Path, tmp_path: Path) -> None:
+    (tmp_path / "plain").write_text("")
+    usual = (tmp_path / "plain").stat().st_mode
+    assert {path.stat().st_mode for path in hf.rglob("*") if path.is_file()} == {usual}
+
+
 def test_the_record_lists_every_file_and_the_proof(run: RunFolder, hf: Path) -> None:
     record = json.loads((hf / "export.json").read_text())
     files = {path.relative_to(hf).as_posix() for path in hf.rglob("*") if path.is_file()} - {"export.json"}
@@ -184,8 +190,11 @@ def test_ollama_gets_a_modelfile_in_the_models_own_words(run: RunFolder, tmp_pat
     turn = "<|im_start|>{{ .Role }}\n{{ .Content }}<|im_end|>\n"
     assert f'TEMPLATE """{{{{ range .Messages }}}}{turn}{{{{ end }}}}<|im_start|>assistant\n"""' in text
     assert 'SYSTEM """Name the topic."""' in text
-    assert 'PARAMETER stop "<|im_end|>"' in text
+    assert 'PARAMETER stop """<|im_end|>"""' in text
     assert "PARAMETER num_ctx 256" in text
+    assert "PARAMETER repeat_penalty 1\n" in text
+    # Labels are chosen, so nothing is known of how long a written answer may be.
+    assert "num_predict" not in text
     assert not (exported.path / ".merged").exists()
 
 
@@ -196,6 +205,8 @@ def test_llama_factory_gets_the_rows_the_settings_and_the_adapter(run: RunFolder
     train = yaml.safe_load((exported.path / "train.yaml").read_text("utf-8"))
     assert (train["lora_rank"], train["lora_alpha"], train["learning_rate"]) == (4, 8, 0.002)
     assert (train["stage"], train["lr_scheduler_type"], train["template"]) == ("sft", "cosine", "chatml")
+    assert train["use_cpu"] is True
+    assert exported.record.notes == ("trained_on_cpu",)
     assert train["lora_target"] == "down_proj,gate_proj,k_proj,o_proj,q_proj,up_proj,v_proj"
     inference = yaml.safe_load((exported.path / "inference.yaml").read_text("utf-8"))
     assert (exported.path / inference["adapter_name_or_path"] / "adapter_model.safetensors").is_file()
@@ -205,6 +216,14 @@ def test_llama_factory_gets_the_rows_the_settings_and_the_adapter(run: RunFolder
     assert [record.system for record in back] == ["Name the topic."] * 6
     assert [[turn.content for turn in record.messages] for record in back][1] == ["Row 1 {braces}", "repairs"]
     assert [row.name for row in exported.record.proof.engines] == ["adapter"]
+
+
+def test_a_training_on_four_bits_stays_one_in_llama_factory(run: RunFolder, tmp_path: Path) -> None:
+    copy = RunFolder(Path(shutil.copytree(run.path, tmp_path / "run")))
+    change(copy.candidate_folder(copy.candidates()[0]) / "training", "job.json", settings={"adapter": "qlora"})
+    exported = rung.export(copy.path, to="llama-factory", check=0, out=tmp_path / "made")
+    train = yaml.safe_load((exported.path / "train.yaml").read_text("utf-8"))
+    assert (train["quantization_bit"], train["finetuning_type"], train["learning_rate"]) == (4, "lora", 5e-4)
 
 
 def test_a_whole_set_of_tuned_weights_is_exported_too(tmp_path: Path) -> None:
@@ -240,7 +259,8 @@ def change(folder: Path, name: str, **changes: Any) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"architectures": ["Qwen2ForCausalLM"]},
+        {"architectures": ["MistralForCausalLM"]},
+        {"architectures": ["LlamaForCausalLM", "Qwen2ForCausalLM"]},
         {"architectures": None},
         {"rope_parameters": {"rope_type": "llama3", "rope_theta": 1.0}},
         {"attention_bias": True},
@@ -381,6 +401,15 @@ def test_vllms_limits_are_told(run: RunFolder) -> None:
     assert vllm_rank({"r": 24}) == 32
     assert vllm_notes({"r": 600, "use_dora": True}) == ["vllm_dora", "vllm_rank_too_large"]
     assert vllm_notes({"r": 4, "modules_to_save": ["lm_head"], "bias": "all"}) == ["vllm_modules_to_save", "vllm_bias"]
+    assert vllm_notes({"r": 4, "lora_bias": True}) == ["vllm_bias"]
+    assert vllm_notes({"r": 4, "init_lora_weights": "gaussian", "use_qalora": False, "layer_replication": None}) == []
+
+
+def test_kinds_of_lora_that_vllm_does_not_know_are_named(tmp_path: Path) -> None:
+    run = write_tuned_run(tmp_path / "pissa", init_lora_weights="pissa", trainable_token_indices=[1])
+    assert vllm_notes(
+        json.loads(next(run.path.glob("candidates/*/adapter/adapter_config.json")).read_text("utf-8"))
+    ) == ["vllm_unknown"]
 
 
 def test_the_json_of_the_command_holds_the_whole_record(run: RunFolder, tmp_path: Path) -> None:
