@@ -40,7 +40,7 @@ _TILE_TOKENS, _TILE_WORDS = 4096, 32_768
 _TILE_BYTES = 33
 """... and bytes of each pair of them beside the score itself where its backward pass holds the most, on a CPU: by its source."""
 _ALL_COPIES = 7
-"""Times the scores of all positions that TRL's ORPO holds on its way back; measured."""
+"""Times the scores of all positions that TRL's ORPO holds on its way back; an estimate, never measured."""
 SMALLEST_PART = 32
 """Tokens; below this, memory is not won by smaller parts."""
 
