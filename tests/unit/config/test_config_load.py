@@ -199,10 +199,11 @@ def test_the_language_is_that_of_the_instruction(tmp_path: Path) -> None:
     assert to_task(config).language == "zh"
 
 
-def test_constraints_are_those_of_the_core_and_stability_makes_no_other_task(tmp_path: Path) -> None:
-    assert ConstraintsConfig().model_dump(exclude={"min_stability"}) == Constraints().model_dump()
-    limited = load_config(write(tmp_path, GOOD + "\nconstraints: {min_stability: 0.9}\n"))
-    assert limited.constraints.min_stability == 0.9
+def test_constraints_are_those_of_the_core_and_those_measured_afterwards_make_no_other_task(tmp_path: Path) -> None:
+    measured = {"min_stability", "max_attack_rate"}
+    assert ConstraintsConfig().model_dump(exclude=measured) == Constraints().model_dump()
+    limited = load_config(write(tmp_path, GOOD + "\nconstraints: {min_stability: 0.9, max_attack_rate: 0.2}\n"))
+    assert (limited.constraints.min_stability, limited.constraints.max_attack_rate) == (0.9, 0.2)
     assert to_task(limited).hash == to_task(load_config(write(tmp_path, GOOD))).hash
 
 
