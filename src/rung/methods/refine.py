@@ -157,20 +157,26 @@ class _Work:
         return Step(part, value, kept, "gain" if kept else "no_gain", **told)
 
     def _affordable(self, recipe: Recipe, questions: int) -> bool:
-        """Whether what a recipe asks the model for so many questions takes no more than a probe may."""
+        """Whether what a recipe asks the model for so many questions is within what a look may take."""
         if not asks_model(recipe.query, recipe.rerank):
             return True
-        each = seconds_per_question(self.given.fit, self.given.model)
         calls = (recipe.rerank_depth if recipe.rerank == "model" else 0) + (recipe.query != self.recipe.query)
-        return questions * calls * each <= SHARE * self.given.budget.left
+        return self._within(questions * calls)
+
+    def _within(self, calls: int) -> bool:
+        each = seconds_per_question(self.given.fit, self.given.model)
+        return calls * each <= SHARE * self.given.budget.left
 
     def try_free(self, part: str, values: Sequence[Any]) -> None:
-        """Parts that cost nothing, where more than one passage is shown: the one with the best score, of equals the one that
-        shows fewer words."""
+        """Parts that cost nothing in use, where more than one passage is shown: the one with the best score, of equals the one
+        that shows fewer words. Trying them takes answers to all of dev, so a short budget leaves them out."""
         if self.recipe.k < 2:
             return
         for value in values:
             if value == getattr(self.recipe, part):
+                continue
+            if not self._within(len(self.examples)):
+                self.steps.append(Step(part, value, False, "dear"))
                 continue
             variant = self.given.vary(self.best, **{part: value})
             before, after = self._value(self.best), self._value(variant)

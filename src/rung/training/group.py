@@ -138,7 +138,20 @@ class Group(Alone):
         return held[0]
 
     def whole(self, tensor: torch.Tensor) -> torch.Tensor:
-        return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+        import torch
+        from torch.distributed.tensor import DTensor
+
+        if not isinstance(tensor, DTensor):
+            return tensor
+        if not all(placement.is_shard(0) for placement in tensor.placements):
+            return tensor.full_tensor()
+        # By the plain collective: under load, gloo's functional one behind `full_tensor` has ended a process by a double free.
+        own, length = tensor.to_local(), tensor.shape[0]
+        piece = own.new_zeros((-(-length // self.size), *own.shape[1:]))
+        piece[: own.shape[0]] = own
+        pieces = [torch.empty_like(piece) for _ in range(self.size)]
+        self._dist.all_gather(pieces, piece)
+        return torch.cat(pieces)[:length]
 
     def cut(self, tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
         from torch.distributed.tensor import DTensor, distribute_tensor

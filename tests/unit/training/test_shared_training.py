@@ -18,7 +18,7 @@ from rung.models.transformers_local import TransformersModel
     ("kind", "more"),
     [
         ("label", {}),
-        ("label", {"sharded": True}),
+        pytest.param("label", {"sharded": True}, marks=pytest.mark.slow),
         pytest.param("text", {"sharded": True, "adapter": "full"}, marks=pytest.mark.slow),
     ],
     ids=["summed", "sharded", "sharded, all weights, written answers"],
