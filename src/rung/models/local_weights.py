@@ -101,6 +101,13 @@ def load(place: str, precision: str, device: str, revision: str) -> Loaded:
 
 
 def merge(module: Any, adapter: Path, base: str) -> Any:
+    """The module with an adapter taken into its weights, or worn where it is a soft prompt."""
+    adapted = adapt(module, adapter, base)
+    return (wear(adapted) if adapted.active_peft_config.is_prompt_learning else adapted.merge_and_unload()).eval()
+
+
+def adapt(module: Any, adapter: Path, base: str) -> Any:
+    """peft's model of a module and an adapter beside its weights. Raises BackendError E3040-E3046."""
     import warnings
 
     from peft import PeftModel
@@ -109,8 +116,7 @@ def merge(module: Any, adapter: Path, base: str) -> Any:
     check_soft_prompt(adapter, module, base)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=FutureWarning, message=".*is_gradient_checkpointing.*")
-        adapted = PeftModel.from_pretrained(module, adapter, use_safetensors=True)
-    return (wear(adapted) if adapted.active_peft_config.is_prompt_learning else adapted.merge_and_unload()).eval()
+        return PeftModel.from_pretrained(module, adapter, use_safetensors=True)
 
 
 def weights_of(id: str, folder: Path) -> WeightsRef | None:

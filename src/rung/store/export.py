@@ -22,8 +22,9 @@ class Parting(Frozen):
 class EngineProof(Frozen):
     """One way to answer, compared with the trained candidate on the same questions."""
 
-    name: Literal["recorded", "merged", "adapter", "gguf"]
-    """recorded: the answers of the run's evaluation. merged, adapter: the exported folder, loaded anew. gguf: the GGUF file."""
+    name: Literal["recorded", "merged", "adapter", "beside", "gguf"]
+    """recorded: the answers of the run's evaluation. merged, adapter: the exported folder, loaded anew. beside: the adapter where it is not
+    merged. gguf: the GGUF file."""
     engine: str
     n: int
     same: int

@@ -228,6 +228,7 @@ def _proved(subject: Subject, made: _Made, order: Order, progress: Progress) -> 
     exam = set_exam(subject, order.check, seed)
     forms: dict[str, Any] = {"merged": made.merged, "adapter": made.adapter, "gguf": made.gguf}
     proof = prove(subject, exam, seed=seed, tolerance=order.tolerance, progress=progress, **forms)
+    made.notes += ["beside_differs"] if any(row.name == "beside" and row.differ for row in proof.engines) else []
     made.notes += ["engine_untried"] if proof.untried else []
     made.notes += ["tokens_differ"] if any(row.tokens_alike not in {None, row.n} for row in proof.engines) else []
     return proof

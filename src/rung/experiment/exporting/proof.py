@@ -25,7 +25,7 @@ from rung.experiment.exporting.gguf_file import Quant
 from rung.experiment.exporting.subject import Subject
 from rung.methods.slots import seeded_sample
 from rung.models.llama_cpp_local import LlamaCppModel
-from rung.models.local_weights import Loaded
+from rung.models.local_weights import Loaded, adapt
 from rung.models.transformers_local import TransformersModel
 from rung.stats.intervals import clopper_pearson
 from rung.store.export import EngineProof, Parting, Proof
@@ -93,7 +93,7 @@ def prove(
 ) -> Proof:
     """Compare every form that was written with the trained candidate. `tolerance` replaces the usual one of every row.
 
-    `merged`: a whole model's folder. `adapter`: a PEFT folder. `gguf`: a file, asked through llama.cpp where it is installed.
+    `merged`: a whole model's folder. `adapter`: a PEFT folder, asked beside the weights too where there are merged ones. `gguf`: a file, asked through llama.cpp where it is installed.
     """
     told = progress or Silent()
     model = exam.opened.model
@@ -111,6 +111,9 @@ def prove(
         fresh = find("model", ref.kind).open(ref, adapter=slot, folder=adapter.parent)
         found = exam.take(fresh, told, "adapter")
         rows.append(_compared("adapter", engine, exam, trained, found, exact))
+        if merged is not None:
+            found = exam.take(_beside(subject, adapter), told, "beside")
+            rows.append(_compared("beside", engine, exam, trained, found, None))
     untried = ""
     if gguf is not None:
         path, quant = gguf
@@ -127,6 +130,18 @@ def prove(
         row = _compared("gguf", f"{name} {quant}", exam, trained, found, allowed)
         rows.append(row.model_copy(update={"tokens_alike": alike}))
     return Proof(n=len(exam.examples), seed=seed, engines=tuple(row for row in rows if row), untried=untried)
+
+
+def _beside(subject: Subject, adapter: Path) -> TransformersModel:
+    """The base with the written adapter beside its weights, as PEFT and vLLM serve it.
+
+    The candidate answers with merged weights, and bf16 has no room for small changes of large weights: the two differ.
+    """
+    ref = subject.candidate.model
+    parts = find("model", ref.kind).open(ref).training_parts()
+    module = adapt(parts.module, adapter, ref.id).get_base_model().eval()
+    loaded = Loaded(module, parts.extra["tokenizer"], parts.device)
+    return TransformersModel(ref.id, precision=ref.precision, device=parts.device, revision=ref.revision, loaded=loaded)
 
 
 def _usual(exam: Exam, quant: Quant) -> float:
@@ -174,7 +189,7 @@ def _recorded(subject: Subject, exam: Exam, trained: Answered) -> EngineProof | 
 
 
 def _compared(
-    name: Literal["recorded", "merged", "adapter", "gguf"],
+    name: Literal["recorded", "merged", "adapter", "beside", "gguf"],
     engine: str,
     exam: Exam,
     trained: Answered,

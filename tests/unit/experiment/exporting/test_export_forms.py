@@ -93,11 +93,36 @@ def test_the_record_lists_every_file_and_the_proof(run: RunFolder, hf: Path) -> 
     assert set(record["files"]) == files
     assert all(hash_file(hf / name) == file["sha256"] for name, file in record["files"].items())
     rows = {row["name"]: row for row in record["proof"]["engines"]}
-    assert {name: (row["n"], row["same"], row["largest_gap"]) for name, row in rows.items()} == {
+    assert {name: (row["n"], row["same"], row["tolerance"]) for name, row in rows.items()} == {
         "merged": (12, 12, 0.0),
         "adapter": (12, 12, 0.0),
+        "beside": (12, 12, None),
     }
+    assert rows["merged"]["largest_gap"] == rows["adapter"]["largest_gap"] == 0.0
+    # Beside the weights the same sums round otherwise.
+    assert 0.0 < rows["beside"]["largest_gap"] < 1e-3
     assert record["versions"]["transformers"]
+
+
+def test_an_adapter_that_answers_otherwise_when_it_is_not_merged_is_told_and_published(
+    written: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = proof._beside
+
+    def silent(*given: Any) -> Any:
+        model = plain(*given)
+        for name, weights in model._loaded.module.named_parameters():
+            if "lora_B" in name:
+                weights.data.zero_()
+        return model
+
+    monkeypatch.setattr(proof, "_beside", silent)
+    exported = rung.export(written.path, out=tmp_path / "made")
+    rows = {row.name: row for row in exported.record.proof.engines}
+    assert rows["beside"].differ > 0
+    assert exported.proved
+    assert "beside_differs" in exported.record.notes
+    assert "serve the merged weights" in (exported.path / "README.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize(("language", "word"), [("en", "Does it answer"), ("zh", "回答一致")])
