@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +18,13 @@ from rung.core.lock import folder_lock
 from rung.core.model import Encoder
 from rung.core.task import Document
 from rung.retrieval.best_terms import Mask
-from rung.retrieval.chunk import chunk_documents
 from rung.retrieval.embedding import Kept, Progress
 from rung.retrieval.holdings import (
-    digest_of,
-    digest_of_items,
+    Coming,
+    coming_documents,
+    coming_items,
     digests_held,
     documents_of,
-    items_by_document,
     living_documents,
     without,
 )
@@ -76,14 +74,6 @@ class Change:
     """Asked to be deleted, and not in the base."""
 
 
-@dataclass(frozen=True)
-class _Coming:
-    """A document on its way in: the hash of all that its passages depend on, and how they are made."""
-
-    digest: int
-    cut: Callable[[], Sequence[Item]]
-
-
 class KnowledgeBase:
     """A folder of segments and versions. One process writes at a time; readers, who open `Index(folder)`, never wait.
 
@@ -126,10 +116,7 @@ class KnowledgeBase:
             version = self._current()
             given = recipe or (version.recipe if version else RECIPE)
             how = {name: given[name] for name in RECIPE}
-            coming = {
-                document.id: _Coming(digest_of(document, how), partial(chunk_documents, [document], *how.values()))
-                for document in documents
-            }
+            coming = coming_documents(documents, how)
             return self._change(version, coming, encoder, "passages", how, remove_others, progress)
 
     def update_items(
@@ -143,10 +130,7 @@ class KnowledgeBase:
     ) -> Change:
         """The same with items that are not cut, such as solved examples. Items of one document come and go with it. Raises as `update` does."""
         with self._writing(new=True):
-            coming = {
-                name: _Coming(digest_of_items(own), partial(list, own))
-                for name, own in items_by_document(items).items()
-            }
+            coming = coming_items(items)
             return self._change(self._current(), coming, encoder, kind, {}, remove_others, progress)
 
     def delete(self, ids: Iterable[str]) -> Change:
@@ -223,7 +207,7 @@ class KnowledgeBase:
     def _change(
         self,
         version: Version | None,
-        coming: Mapping[str, _Coming],
+        coming: Mapping[str, Coming],
         encoder: Encoder | None,
         kind: str,
         recipe: Mapping[str, int],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,33 +12,43 @@ from numpy.typing import NDArray
 from rung.core.answer import Item
 from rung.core.hashing import hash_json
 from rung.core.task import Document
+from rung.retrieval.chunk import chunk_documents
 from rung.retrieval.population import Part
 from rung.retrieval.segment import document_of
 
 
-def digest_of(document: Document, recipe: Mapping[str, int]) -> int:
-    """64 bits of all that a document's passages depend on; never 0, which says that nothing is known."""
-    marks = [[mark.start, mark.label] for mark in document.marks]
-    return _digest(
-        [document.title, document.text, marks, sorted(document.access), dict(document.metadata), dict(recipe)]
-    )
+@dataclass(frozen=True)
+class Coming:
+    """A document on its way in: the hash of all that its passages depend on, and how they are made."""
+
+    digest: int
+    cut: Callable[[], Sequence[Item]]
 
 
-def digest_of_items(items: Sequence[Item]) -> int:
-    """The same of a document that is given as its items."""
-    return _digest([[item.id, item.text, dict(item.payload)] for item in items])
+def coming_documents(documents: Iterable[Document], recipe: Mapping[str, int]) -> dict[str, Coming]:
+    """By id, documents that are cut by a recipe: chunk_words, chunk_overlap."""
+    found = {}
+    for document in documents:
+        marks = [[mark.start, mark.label] for mark in document.marks]
+        said = [document.title, document.text, marks, sorted(document.access), dict(document.metadata), dict(recipe)]
+        found[document.id] = Coming(_digest(said), partial(chunk_documents, [document], *recipe.values()))
+    return found
+
+
+def coming_items(items: Iterable[Item]) -> dict[str, Coming]:
+    """The same where the items are given; one that is no document's passage stands for itself."""
+    by_document: dict[str, list[Item]] = {}
+    for item in items:
+        by_document.setdefault(document_of(item), []).append(item)
+    return {
+        name: Coming(_digest([[item.id, item.text, dict(item.payload)] for item in own]), partial(list, own))
+        for name, own in by_document.items()
+    }
 
 
 def _digest(said: list[object]) -> int:
+    """64 bits; never 0, which says that nothing is known."""
     return int(hash_json(said), 16) or 1
-
-
-def items_by_document(items: Iterable[Item]) -> dict[str, list[Item]]:
-    """The items of each document; an item that is no document's passage stands for itself."""
-    found: dict[str, list[Item]] = {}
-    for item in items:
-        found.setdefault(document_of(item), []).append(item)
-    return found
 
 
 def living_documents(part: Part) -> NDArray[np.int32]:

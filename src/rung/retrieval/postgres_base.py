@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,9 +15,8 @@ from rung.core.errors import DataError
 from rung.core.model import Encoder
 from rung.core.task import Document
 from rung.retrieval.base import RECIPE, Change
-from rung.retrieval.chunk import chunk_documents
 from rung.retrieval.embedding import Progress
-from rung.retrieval.holdings import digest_of, digest_of_items, items_by_document
+from rung.retrieval.holdings import Coming, coming_documents, coming_items
 from rung.retrieval.postgres_dense import build_graph
 from rung.retrieval.postgres_merging import merge, prune, tidy
 from rung.retrieval.postgres_segments import DEAD, binary, insert_segment
@@ -30,14 +27,6 @@ from rung.retrieval.versions import Member, Version
 
 if TYPE_CHECKING:
     from rung.retrieval.postgres import PostgresIndex
-
-
-@dataclass(frozen=True)
-class _Coming:
-    """A document on its way in: the hash of all that its passages depend on, and how they are made."""
-
-    digest: str
-    cut: Callable[[], Sequence[Item]]
 
 
 class PostgresBase:
@@ -74,10 +63,7 @@ class PostgresBase:
         with self._writing() as (connection, base):
             given = recipe or (json.loads(base.recipe) if base else None) or RECIPE
             how = {name: given[name] for name in RECIPE}
-            coming = {
-                document.id: _Coming(str(digest_of(document, how)), partial(chunk_documents, [document], *how.values()))
-                for document in documents
-            }
+            coming = coming_documents(documents, how)
             making = Making("passages", encoder, json.dumps(how), progress)
             return self._change(connection, base, coming, making, remove_others)
 
@@ -92,10 +78,7 @@ class PostgresBase:
     ) -> Change:
         """The same with items that are not cut, such as solved examples. Items of one document come and go with it. Raises as `update` does."""
         with self._writing() as (connection, base):
-            coming = {
-                name: _Coming(str(digest_of_items(own)), partial(list, own))
-                for name, own in items_by_document(items).items()
-            }
+            coming = coming_items(items)
             return self._change(connection, base, coming, Making(kind, encoder, "{}", progress), remove_others)
 
     def delete(self, ids: Iterable[str]) -> Change:
@@ -195,7 +178,7 @@ class PostgresBase:
         self,
         connection: Connection[Any],
         base: Base | None,
-        coming: Mapping[str, _Coming],
+        coming: Mapping[str, Coming],
         making: Making,
         remove_others: bool,
     ) -> Change:
@@ -203,7 +186,7 @@ class PostgresBase:
         if base and begun:
             self._same_making(base, making)
         held = _held(connection, base, list(coming)) if base and begun else {}
-        fresh = [name for name, one in coming.items() if held.get(name) != one.digest]
+        fresh = [name for name, one in coming.items() if held.get(name) != str(one.digest)]
         cut = {name: list(coming[name].cut()) for name in fresh}
         blank = [name for name in fresh if not cut[name]]
         others = [name for name in _held(connection, base) if name not in coming] if remove_others and base else []
@@ -224,7 +207,7 @@ class PostgresBase:
             number = _begin(connection, base)
             _bury(connection, base, number, [*gone, *changed])
             members = _members(connection, base) if begun else []
-            digests = {name: coming[name].digest for name in fresh}
+            digests = {name: str(coming[name].digest) for name in fresh}
             for places in _by_access(ordered):
                 items = [ordered[place] for place in places]
                 vectors = None
