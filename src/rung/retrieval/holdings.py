@@ -46,7 +46,7 @@ def coming_items(items: Iterable[Item]) -> dict[str, Coming]:
     }
 
 
-def _digest(said: list[object]) -> int:
+def _digest(said: Sequence[object]) -> int:
     """64 bits; never 0, which says that nothing is known."""
     return int(hash_json(said), 16) or 1
 
