@@ -32,6 +32,9 @@ class Request:
     max_tokens: int = 64
     temperature: float = 0.0
     seed: int = 0
+    top_p: float = 1.0
+    stop: tuple[str, ...] = ()
+    """Strings before which the answer ends; none of them is part of it."""
     query: str = ""
     """The bare input text, for models that are no language models (a linear head, a nearest neighbour)."""
     passages: tuple[Passage, ...] = ()
@@ -62,7 +65,7 @@ class Completion:
     """Summed log-probability, in nats, of every choice with its end token, in the order of `Request.choices`."""
     failure: Failure | None = None
     finish: str = "stop"
-    """stop | length | choice | abstain | error"""
+    """stop | length | choice | abstain | cancelled | error"""
     tokens_in: int = 0
     tokens_out: int = 0
     seconds: float = 0.0

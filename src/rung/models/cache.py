@@ -36,8 +36,10 @@ def request_key(identity: Any, request: Request) -> str:
         "query": request.query,
         "passages": [[passage.id, passage.text] for passage in request.passages],
         "shots": [[shot.id, dict(shot.inputs), shot.references] for shot in request.shots],
-        # A first answer is kept under the key it always had.
+        # What says nothing leaves an answer under the key it always had.
         **({"repeat": request.repeat} if request.repeat else {}),
+        **({"top_p": request.top_p} if request.top_p != 1.0 else {}),
+        **({"stop": request.stop} if request.stop else {}),
     }
     return hash_json({"format": _FORMAT, "model": identity, "request": asked}, 64)
 
