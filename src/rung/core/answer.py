@@ -25,6 +25,7 @@ from rung.core.prompt import render
 from rung.core.quotes import QuoteCheck, check_quotes
 from rung.core.registry import create, find
 from rung.core.room import fitted
+from rung.core.steps import Processed, Stepped, bind, process
 from rung.core.task import Example, Passage
 
 CHUNK = 64
@@ -81,7 +82,8 @@ class Opened:
     model: Model
     passages: Retriever | None = None
     pool: Retriever | None = None
-    steps: tuple[Callable[[str], str | Failure], ...] = ()
+    steps: tuple[Callable[[str], Stepped], ...] = ()
+    shown: tuple[Callable[[str], Stepped], ...] = ()
     reranker: Reranker | None = None
     helper: Model | None = None
     """Who rewrites questions and judges passages, where a recipe wants that; the model itself when absent."""
@@ -98,7 +100,7 @@ def open_candidate(
     if model is None:
         ref = candidate.model
         model = find("model", ref.kind).open(ref, adapter=candidate.adapter, folder=folder)
-    steps = tuple(_step(step.name, step.arguments) for step in candidate.output.steps)
+    steps, shown = bind(candidate.output.steps), bind(candidate.output.shown)
     opened: dict[str, Retriever] = {}
     wanted: dict[str, tuple[str, Recipe | ShotsSlot]] = {}
     if candidate.retriever:
@@ -110,7 +112,7 @@ def open_candidate(
         if part is None and how.encoder:
             part = create_encoder(how.encoder, folder)
         opened[slot] = create("retriever", how.kind, folder=indexes / index.split("@")[0], encoder=part)
-    return Opened(candidate, model, opened.get("passages"), opened.get("pool"), steps, _reranker(candidate))
+    return Opened(candidate, model, opened.get("passages"), opened.get("pool"), steps, shown, _reranker(candidate))
 
 
 def _reranker(candidate: Candidate) -> Reranker | None:
@@ -145,11 +147,6 @@ def create_encoder(name: str, folder: Path | None = None) -> Encoder:
         path = str(folder / path.removeprefix(f"{CANDIDATE}/"))
     found: Encoder = create("encoder", kind, **({"path": Path(path)} if path else {}))
     return found
-
-
-def _step(name: str, arguments: dict[str, Any]) -> Callable[[str], str | Failure]:
-    function = find("step", name)
-    return lambda text: function(text, **arguments)
 
 
 def prepare(
@@ -251,26 +248,26 @@ def finish(opened: Opened, example: Example, request: Request, completion: Compl
     text: str = completion.text
     failure = completion.failure
     confidence: float | None = None
+    done = Processed(text)
     if found is not None and found.abstain and output.abstain:
         text, failure = output.abstain, None
-    elif failure is None and completion.choice_scores:
-        logits = choice_logits(np.array(completion.choice_scores), output)
-        best = int(np.argmax(logits))
-        text = output.choices[best]
-        confidence = float(1.0 / np.exp(logits - logits[best]).sum())
     elif failure is None:
-        for step in opened.steps:
-            done = step(text)
-            if isinstance(done, Failure):
-                failure = done
-                break
-            text = done
+        if completion.choice_scores:
+            logits = choice_logits(np.array(completion.choice_scores), output)
+            best = int(np.argmax(logits))
+            text = output.choices[best]
+            confidence = float(1.0 / np.exp(logits - logits[best]).sum())
+        done = process(opened.steps, text)
+        text, failure = done.text, done.failure
     if failure is None and not text.strip():
         failure = Failure("empty", "the model answered nothing")
     cites = failure is None and (retriever is None or retriever.cite)
     citations = _citations(text, request.passages, output.abstain) if cites else ()
     checked = _checked(opened, request, text, citations) if failure is None else QuoteCheck()
     effort = found.effort if found else Effort()
+    shown = Processed(output.safe if done.stopped else "")
+    if failure is None:
+        shown = process(opened.shown, text)
     best_last = retriever is not None and retriever.recipe.order == "best_last"
     return Answer(
         example=example.id,
@@ -287,10 +284,11 @@ def finish(opened: Opened, example: Example, request: Request, completion: Compl
         money=completion.money + effort.money,
         finish=completion.finish,
         served_by=completion.served_by,
-        notes=found.notes if found else (),
+        notes=(*(found.notes if found else ()), *done.notes, *shown.notes),
         quoted=checked.quoted,
         unsupported_quotes=checked.unsupported_quotes,
         unsupported_citations=checked.unsupported_citations,
+        shown=output.safe if shown.stopped else shown.text if failure or shown.text != text else "",
     )
 
 

@@ -6,7 +6,19 @@ from typing import Any, ClassVar, Literal
 
 from rung.core.hashing import hash_json
 from rung.core.model import ModelRef
-from rung.core.task import Frozen
+from rung.core.task import Frozen, StepRef
+
+__all__ = [
+    "AdapterSlot",
+    "Candidate",
+    "OutputSlot",
+    "PromptSlot",
+    "Recipe",
+    "RetrieverSlot",
+    "ShotExample",
+    "ShotsSlot",
+    "StepRef",
+]
 
 SCHEMA = 1
 
@@ -110,13 +122,6 @@ class AdapterSlot(Frozen):
     kind: str = "lora"
 
 
-class StepRef(Frozen):
-    """One post-processing step, by registry name."""
-
-    name: str
-    arguments: dict[str, Any] = {}
-
-
 class OutputSlot(Frozen):
     """How the completion becomes an answer."""
 
@@ -132,6 +137,15 @@ class OutputSlot(Frozen):
     json_schema: dict[str, Any] | None = None
     abstain: str | None = None
     steps: tuple[StepRef, ...] = ()
+    """From what the model said to the answer that is scored."""
+    shown: tuple[StepRef, ...] = ()
+    """From that answer to what a reader sees."""
+    safe: str = ""
+    """What a reader sees where a step refuses an answer or breaks on it."""
+
+    def silent(self) -> set[str]:
+        """Names of the fields that older candidates do not have and that say nothing here."""
+        return {name for name in ("shown", "safe") if not getattr(self, name)}
 
 
 class Candidate(Frozen):
@@ -150,7 +164,7 @@ class Candidate(Frozen):
 
     @property
     def id(self) -> str:
-        silent: dict[str, Any] = {"made_from": True}
+        silent: dict[str, Any] = {"made_from": True, "output": self.output.silent()}
         if self.retriever:
             silent["retriever"] = {"recipe": self.retriever.recipe.later_defaults()}
         return f"{self.method}-{hash_json(self.model_dump(mode='json', exclude=silent), 8)}"

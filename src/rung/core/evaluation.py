@@ -37,13 +37,21 @@ class Answer:
     finish: str = "stop"
     served_by: str = ""
     notes: tuple[str, ...] = ()
-    """What did not go as planned between question and prompt: `no_room: <passage>`, `too_weak: <passage>`, ..."""
+    """What did not go as planned between question and prompt (`no_room: <passage>`, `too_weak: <passage>`, ...), and what
+    post-processing did: `mask_personal: phone 1`, `forbidden: refused, ...`."""
     quoted: int = 0
     """Quotations that were looked for in the passages."""
     unsupported_quotes: tuple[str, ...] = ()
     """Those that stand in none of the passages cited, or shown where none is cited."""
     unsupported_citations: tuple[str, ...] = ()
     """Ids of cited passages that do not hold what they are cited for; always among `citations`."""
+    shown: str = ""
+    """What a reader sees, where that is not `text`: with a disclaimer, say, or the safe message in place of a refused answer."""
+
+    @property
+    def reads(self) -> str:
+        """What a reader sees; '' where there is nothing to show."""
+        return self.shown or self.text
 
 
 @dataclass(frozen=True, slots=True)

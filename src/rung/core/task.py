@@ -23,6 +23,13 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
 
+class StepRef(Frozen):
+    """One post-processing step, by registry name."""
+
+    name: str
+    arguments: dict[str, Any] = {}
+
+
 class OutputSpec(Frozen):
     """What an answer is: one label of a set, free text, or JSON that fits a schema."""
 
@@ -32,6 +39,16 @@ class OutputSpec(Frozen):
     max_tokens: int = 64
     abstain: str | None = None
     """The exact text that means "the documents do not say"."""
+    steps: tuple[StepRef, ...] = ()
+    """Done to every answer after it has been read, and before it is scored."""
+    shown: tuple[StepRef, ...] = ()
+    """Done after that for the reader alone; the metrics score the text before them."""
+    safe: str = ""
+    """What a reader gets in place of an answer that a step refuses, or on which one breaks."""
+
+    def silent(self) -> set[str]:
+        """Names of the fields that older tasks do not have and that say nothing here."""
+        return {name for name in ("steps", "shown", "safe") if not getattr(self, name)}
 
 
 class Constraints(Frozen):
@@ -65,7 +82,7 @@ class Task(Frozen):
 
     @property
     def hash(self) -> str:
-        return hash_json(self.model_dump(mode="json"))
+        return hash_json(self.model_dump(mode="json", exclude={"output": self.output.silent()}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ def _candidate(fit: FitData, ref: ModelRef, output: OutputSlot, **slots: object)
 def _label_settings(fit: FitData, budget: Budget) -> list[Setting]:
     texts = [example.asked for example in fit.train]
     labels = [example.references[0] for example in fit.train]
-    output = OutputSlot(choices=fit.task.output.labels, constrain=True)
+    output = with_steps(OutputSlot(choices=fit.task.output.labels, constrain=True), fit.task)
     settings = []
     kinds: tuple[Head, ...] = ("majority",) if len(Counter(labels)) < 2 else ("majority", "tfidf", "embedding")
     for number, kind in enumerate(kinds):
@@ -70,7 +70,7 @@ def _label_settings(fit: FitData, budget: Budget) -> list[Setting]:
 
 
 def _text_settings(fit: FitData) -> list[Setting]:
-    output = OutputSlot(abstain=fit.task.output.abstain)
+    output = with_steps(OutputSlot(abstain=fit.task.output.abstain), fit.task)
     extractive = find("model", "extractive")
     settings = []
     if fit.train:

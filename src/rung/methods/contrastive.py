@@ -97,7 +97,7 @@ class ContrastiveLabels:
             made_from=fit.made_from,
             model=ref,
             prompt=prompt_slot(fit.task, layout="bare"),
-            output=OutputSlot(choices=fit.task.output.labels, constrain=True),
+            output=with_steps(OutputSlot(choices=fit.task.output.labels, constrain=True), fit.task),
         )
         setting = Setting({"head": "embedding", "encoder": "tuned"}, candidate)
         return best(list(try_settings(fit, None, budget, [setting], limit=DEV_LIMIT))).candidate

@@ -56,6 +56,16 @@ def prompt_slot(
 
 def output_slot(task: Task, model: Model) -> OutputSlot:
     """How this task's answers are read from this model."""
+    return with_steps(_read_from(task, model), task)
+
+
+def with_steps(output: OutputSlot, task: Task) -> OutputSlot:
+    """The slot with the task's own post-processing behind what reads the answer."""
+    spec = task.output
+    return output.model_copy(update={"steps": (*output.steps, *spec.steps), "shown": spec.shown, "safe": spec.safe})
+
+
+def _read_from(task: Task, model: Model) -> OutputSlot:
     spec = task.output
     if spec.kind == "label":
         constrain = model.capabilities.choices

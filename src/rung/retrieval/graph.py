@@ -18,6 +18,7 @@ GRAPH_FROM = 20_000
 _LINKS = 16
 _WIDTH_BUILDING = 128
 _WIDTH_SEARCHING = 128
+"""Of a graph through 100,000 vectors; a search of a larger one looks further around it, of a smaller one no less far."""
 _BATCH = 1 << 16
 
 
@@ -58,7 +59,7 @@ def open_graph(path: Path, dimensions: int) -> Graph:
     """The graph that a file holds."""
     index = _new(dimensions)
     index.view(str(path))
-    index.expansion_search = _WIDTH_SEARCHING
+    index.expansion_search = int(_WIDTH_SEARCHING * max(1.0, len(index) / 100_000) ** 0.5)
     return Graph(index)
 
 

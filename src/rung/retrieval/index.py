@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from rung.retrieval.segment import VERSION, Contents, in_order, write_segment
 from rung.retrieval.versions import is_base, open_version, read_pointer
 
 MODES = ("rrf", "lexical", "dense")
+_BOTH_AT_ONCE = 50_000
+"""From so many items on words and meaning are searched at the same time, in two threads."""
 
 
 def build_index(items: Sequence[Item], *, encoder: Encoder | None, indexes: Path, kind: str) -> str:
@@ -124,16 +127,33 @@ class Index:
         vectors = self._encoded([queries[n] for n in asked]) if mode != "lexical" else None
         population, filters = self._callers.of(seen_by), self._callers.filters(where)
         depth = max(k, DEPTH) if mode == "rrf" else k
-        for row, n in enumerate(asked):
-            out = self._positions(hidden[n])
-            lists = []
-            if mode != "dense":
-                lists.append(population.best_by_terms(queries[n], depth + len(out), filters))
-            if vectors is not None:
-                lists.append(_nearest(population, vectors[row], depth + len(out), filters))
-            rankings = [self._ranking(each, depth, out) for each in lists]
+        outs = [self._positions(hidden[n]) for n in asked]
+        lists = []
+        near = None
+        if vectors is not None:
+            wanted = [(vector, depth + len(out)) for vector, out in zip(vectors, outs, strict=True)]
+            near = self._begun(mode, lambda: [_nearest(population, vector, n, filters) for vector, n in wanted])
+        if mode != "dense":
+            lists.append(
+                [
+                    population.best_by_terms(queries[n], depth + len(out), filters)
+                    for n, out in zip(asked, outs, strict=True)
+                ]
+            )
+        if near is not None:
+            lists.append(near())
+        for n, out, *each in zip(asked, outs, *lists, strict=True):
+            rankings = [self._ranking(one, depth, out) for one in each]
             found[n] = self._hits(self._fused(rankings, k) if mode == "rrf" else rankings[0])
         return found
+
+    def _begun(self, mode: str, search: Callable[[], list[list[Found]]]) -> Callable[[], list[list[Found]]]:
+        """What gives the result of a dense search; where there is much to search, it runs beside the lexical one."""
+        return search if mode == "dense" or len(self) < _BOTH_AT_ONCE else self._second.submit(search).result
+
+    @cached_property
+    def _second(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(thread_name_prefix="rung-dense")
 
     def _encoded(self, queries: Sequence[str]) -> NDArray[np.float32]:
         if not self._made_by or self._encoder is None:

@@ -7,7 +7,8 @@ from typing import Any
 
 from rung.core.answer import Opened, finish
 from rung.core.candidate import Candidate
-from rung.core.registry import create, find
+from rung.core.registry import create
+from rung.core.steps import bind
 from rung.core.task import Example
 from rung.stats.failing import worth
 from rung.training.merge import merged
@@ -48,8 +49,4 @@ class DevScorer:
 
 def steps_of(candidate: Candidate) -> tuple[Callable[[str], Any], ...]:
     """What is done to a candidate's text before it is an answer."""
-    return tuple(_bind(find("step", step.name), step.arguments) for step in candidate.output.steps)
-
-
-def _bind(function: Any, arguments: dict[str, Any]) -> Callable[[str], Any]:
-    return lambda text: function(text, **arguments)
+    return bind(candidate.output.steps)

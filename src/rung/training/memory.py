@@ -41,6 +41,8 @@ _TILE_BYTES = 33
 """... and bytes of each pair of them beside the score itself where its backward pass holds the most, on a CPU: by its source."""
 _ALL_COPIES = 7
 """Times the scores of all positions that TRL's ORPO holds on its way back; an estimate, never measured."""
+_NF4_BYTES = 0.5 + 1 / 64
+"""Bytes of a 4-bit weight: its half byte, and its share of the one byte that scales 64 weights."""
 SMALLEST_PART = 32
 """Tokens; below this, memory is not won by smaller parts."""
 
@@ -120,7 +122,8 @@ def plan_memory(
     part = _Part.of(settings, rows)
     activations, logits = _activations(sizes, settings, part), _logits(sizes, settings, part, rows.head)
     holes = int(_HOLES * (activations + logits)) + _FIXED_HOLES
-    base = sizes.parameters * width // shards
+    whole = sizes.parameters * width // shards
+    base = whole - _saved_by_quantising(sizes) if settings.adapter == "qlora" else whole
     adapters = 0 if settings.adapter == "full" else count * width
     reference = (adapters or base) if rows.reference else 0
     best = 4 * count if dev is not None else 0
@@ -150,11 +153,18 @@ def plan_memory(
         holes=holes,
         gathered=gathered,
         scoring=scoring,
-        peak=standing + max(learning, stepping, scoring + _FIXED_HOLES),
+        # A base is read whole before it is made small.
+        peak=max(standing + max(learning, stepping, scoring + _FIXED_HOLES), libraries + whole + _FIXED_HOLES),
         checkpoint=checkpoint,
         disk=(KEPT + 1) * checkpoint + 2 * every * width,
         micro_tokens=settings.micro_tokens,
     )
+
+
+def _saved_by_quantising(sizes: Sizes) -> int:
+    """Bytes by which a 4-bit base is smaller: the linear layers of its blocks, nothing else."""
+    linear = sizes.layers * sum(layer.wide_in * layer.wide_out for layer in _linears(sizes))
+    return int(linear * (sizes.weight_bytes - _NF4_BYTES))
 
 
 def lower_to_fit(

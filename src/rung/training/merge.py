@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from rung.training.attach import base_of
 from rung.training.quantise import is_quantised
@@ -28,7 +28,7 @@ def merged(module: Any) -> Iterator[Any]:
         if isinstance(layer, LoraLayer) or type(layer) is torch.nn.Linear
     ]
     adapted = [place for place in places if isinstance(place[2], LoraLayer)]
-    inside = {id(part) for *_, layer in adapted for part in layer.modules() if part is not layer}
+    inside = {id(part) for *_, layer in adapted for part in cast(Any, layer).modules() if part is not layer}
     # A 4-bit base is there because the whole one has no room: its adapters answer as they learn.
     adapted = [place for place in adapted if not is_quantised(place[2])]
     places = [place for place in places if id(place[2]) not in inside]

@@ -81,6 +81,15 @@ def test_a_float32_base_is_its_own_master() -> None:
     assert (full.masters, full.weights) == (0, 4 * SMALL.parameters)
 
 
+def test_a_4_bit_base_is_small_once_it_has_been_read_whole() -> None:
+    linear = 30 * (2 * 576 * 576 + 2 * 576 * 192 + 3 * 576 * 1536)
+    small = plan(adapter="qlora")
+    assert plan().weights - small.weights == pytest.approx(linear * (2 - 0.516), rel=0.001)
+    large = replace(SMALL, parameters=10**9 + 30 * linear, layers=900)
+    read = plan_memory(large, TrainSettings(adapter="qlora", batch_size=1, micro_tokens=32), ROWS)
+    assert read.peak > 2 * large.parameters
+
+
 def test_parts_are_lowered_until_they_fit_and_no_further() -> None:
     settings = TrainSettings(rank=8, batch_size=64, micro_tokens=2048)
     room = plan(micro_tokens=512).peak

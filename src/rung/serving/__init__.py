@@ -1,0 +1,1 @@
+"""A run's winner behind an OpenAI-compatible API: what was proved is what answers."""

@@ -1,0 +1,79 @@
+"""The bounded queue before an engine: first come first served within a key, round robin between keys."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, deque
+from typing import Generic, Protocol, TypeVar
+
+
+class _Keyed(Protocol):
+    @property
+    def key(self) -> str: ...
+
+
+J = TypeVar("J", bound=_Keyed)
+
+
+class Full(Exception):
+    """Nobody more can wait."""
+
+
+class WaitingLine(Generic[J]):
+    """Jobs that wait. Put and drop from any thread, take from the engine's."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._changed = threading.Condition()
+        self._lines: OrderedDict[str, deque[J]] = OrderedDict()
+        self._n = 0
+        self._closed = False
+
+    def __len__(self) -> int:
+        return self._n
+
+    def put(self, job: J) -> None:
+        """Raises Full where the queue is full or closed."""
+        with self._changed:
+            if self._closed or self._n >= self.limit:
+                raise Full
+            self._lines.setdefault(job.key, deque()).append(job)
+            self._n += 1
+            self._changed.notify()
+
+    def take(self, most: int, *, wait: bool = True) -> list[J] | None:
+        """Up to `most` jobs, one of every key in turn; None once the line is closed and empty. `wait`: until there is one."""
+        taken: list[J] = []
+        with self._changed:
+            while wait and not self._n and not self._closed:
+                self._changed.wait()
+            if self._closed and not self._n:
+                return None
+            while self._n and len(taken) < most:
+                key, line = next(iter(self._lines.items()))
+                taken.append(line.popleft())
+                self._n -= 1
+                # Whoever had a turn goes behind the others.
+                if line:
+                    self._lines.move_to_end(key)
+                else:
+                    del self._lines[key]
+        return taken
+
+    def drop(self, job: J) -> bool:
+        """Take a job out whose caller has gone; False where an engine has it already."""
+        with self._changed:
+            line = self._lines.get(job.key)
+            if line is None or job not in line:
+                return False
+            line.remove(job)
+            self._n -= 1
+            if not line:
+                del self._lines[job.key]
+            return True
+
+    def close(self) -> None:
+        """Let nobody in any more; whoever waits is still answered."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
