@@ -29,8 +29,16 @@ class Asked:
     answer: Answer
 
 
-def ask_traced(question: str | Mapping[str, str], *, run: Path = Path("runs"), candidate: str | None = None) -> Asked:
+def ask_traced(
+    question: str | Mapping[str, str],
+    *,
+    run: Path = Path("runs"),
+    candidate: str | None = None,
+    seen_by: frozenset[str] | None = None,
+) -> Asked:
     """Answer one question with a run's winner, or another of its candidates, by the path on which it was evaluated.
+
+    `seen_by`: labels of the one who asks; None: all passages may be shown.
 
     Raises UsageError E1307 where the run has named no winner and no candidate is given, E1308 for a missing field.
     """
@@ -50,7 +58,7 @@ def ask_traced(question: str | Mapping[str, str], *, run: Path = Path("runs"), c
     if missing:
         raise UsageError("E1308", fields=", ".join(missing))
     opened = open_candidate(chosen, folder.candidate_folder(candidate), folder.indexes)
-    ((_, request, answer),) = next(answer_stream(opened, [Example("asked", inputs, ())]))
+    ((_, request, answer),) = next(answer_stream(opened, [Example("asked", inputs, ())], seen_by=seen_by))
     return Asked(candidate, request, answer)
 
 

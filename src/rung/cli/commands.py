@@ -176,14 +176,22 @@ def show_json(run: Path = Path("runs")) -> dict[str, Any]:
     return as_json(RunFolder.existing(run))
 
 
-def ask(question: str | Mapping[str, str], *, run: Path = Path("runs"), candidate: str | None = None) -> Answer:
+def ask(
+    question: str | Mapping[str, str],
+    *,
+    run: Path = Path("runs"),
+    candidate: str | None = None,
+    seen_by: frozenset[str] | None = None,
+) -> Answer:
     """Answer one question with a run's winner, or another of its candidates.
+
+    `seen_by`: access labels of the one who asks; None: all passages may be shown; empty: what is open to all.
 
     Raises UsageError E1307 where the run has named no winner and no candidate is given.
     """
     from rung.cli.asking import ask_traced
 
-    return ask_traced(question, run=run, candidate=candidate).answer
+    return ask_traced(question, run=run, candidate=candidate, seen_by=seen_by).answer
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rung.cli import commands
-from rung.cli.options import AsJson, OwnLang
+from rung.cli.options import AsJson, OwnLang, SeenBy, labels_in
 from rung.cli.spoken import asked_language, harmless, own_language, say, spoken
 
 if TYPE_CHECKING:
@@ -224,10 +224,7 @@ def search_command(
     k: Annotated[int, typer.Option("-k", help="passages to show", min=1)] = 5,
     mode: Annotated[str | None, typer.Option(help="rrf (both), lexical (words) or dense (meaning)")] = None,
     version: Annotated[int | None, typer.Option(help="another version than the current one", min=1)] = None,
-    seen_by: Annotated[
-        str | None,
-        typer.Option(help="labels of the one who asks, with commas; '' for none; everything may be seen when absent"),
-    ] = None,
+    seen_by: SeenBy = None,
     where: Annotated[
         list[str] | None, typer.Option(help="only documents with this metadata; may be repeated", metavar="NAME=VALUE")
     ] = None,
@@ -239,7 +236,7 @@ def search_command(
     Example: **rung index search kb 'when is the rent due?' --seen-by hr,board --where year=2025**
     """
     language = asked_language(lang) or own_language()
-    labels = None if seen_by is None else frozenset(label.strip() for label in seen_by.split(",") if label.strip())
+    labels = labels_in(seen_by)
     hits = index_search(base, question, k=k, mode=mode, version=version, seen_by=labels, where=_wanted(where or []))
     if json:
         rows = [{"id": h.item.id, "score": h.score, "text": h.item.text, "payload": h.item.payload} for h in hits]

@@ -22,7 +22,7 @@ from rung.cli.knowledge import attack_command, ceilings_command
 from rung.cli.label import app as label_app
 from rung.cli.mcp import mcp_command
 from rung.cli.models import models
-from rung.cli.options import AsJson, RunPath, RunsFolder, TaskFile, TaskLang
+from rung.cli.options import AsJson, RunPath, RunsFolder, SeenBy, TaskFile, TaskLang, labels_in
 from rung.cli.rate import rate_command
 from rung.cli.spoken import asked_language, command_language, finding_line, own_language, say, spoken
 from rung.cli.verdict import show_verdict
@@ -176,6 +176,7 @@ def ask(
     question: Annotated[list[str], typer.Argument(help="the question; or several fields as name=value")],
     run: Annotated[Path, typer.Option(help="a run folder, or a folder of runs: the newest")] = Path("runs"),
     candidate: Annotated[str | None, typer.Option(help="another candidate than the winner")] = None,
+    seen_by: SeenBy = None,
     trace: Annotated[bool, typer.Option(help="show what was searched, found, left out, asked and checked")] = False,
     json: AsJson = False,
 ) -> None:
@@ -191,8 +192,9 @@ def ask(
     fields = {name: value for name, mark, value in pairs if mark and name.isidentifier()}
     many = len(question) > 1 and len(fields) == len(question)
     wanted, language = fields if many else " ".join(question), own_language()
-    asked = ask_traced(wanted, run=run, candidate=candidate) if trace else None
-    answer = asked.answer if asked else commands.ask(wanted, run=run, candidate=candidate)
+    labels = labels_in(seen_by)
+    asked = ask_traced(wanted, run=run, candidate=candidate, seen_by=labels) if trace else None
+    answer = asked.answer if asked else commands.ask(wanted, run=run, candidate=candidate, seen_by=labels)
     if asked and not json:
         for line in trace_lines(asked, language):
             say(line)

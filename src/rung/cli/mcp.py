@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rung.cli.options import OwnLang
+from rung.cli.options import OwnLang, labels_in
 from rung.cli.spoken import asked_language, own_language, say, spoken
 
 if TYPE_CHECKING:
@@ -50,5 +50,4 @@ def mcp_command(
     Tools, all of which only read: **search**, **ask** and **get_report**. Put the command into the client's settings:
     **rung mcp runs/my-run --seen-by staff,hr**
     """
-    labels = frozenset(label.strip() for label in seen_by.split(",") if label.strip())
-    mcp(path, seen_by=labels, candidate=candidate, language=asked_language(lang))
+    mcp(path, seen_by=labels_in(seen_by) or (), candidate=candidate, language=asked_language(lang))

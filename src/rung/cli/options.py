@@ -25,3 +25,12 @@ CallMaxCost = Annotated[
     typer.Option("--max-cost", help="money for the judge's endpoint in this call; instead of its budget.max_cost"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
+SeenBy = Annotated[
+    str | None,
+    typer.Option(help="labels of the one who asks, with commas; '' for none; everything may be seen when absent"),
+]
+
+
+def labels_in(text: str | None) -> frozenset[str] | None:
+    """Labels between commas; None where nothing was said."""
+    return None if text is None else frozenset(label.strip() for label in text.split(",") if label.strip())

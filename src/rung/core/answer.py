@@ -326,12 +326,12 @@ def complete(opened: Opened, requests: Sequence[Request]) -> list[Completion]:
 
 
 def answer_stream(
-    opened: Opened, examples: Sequence[Example], *, chunk: int = CHUNK
+    opened: Opened, examples: Sequence[Example], *, chunk: int = CHUNK, seen_by: frozenset[str] | None = None
 ) -> Iterator[list[tuple[Example, Request, Answer]]]:
-    """Answer in chunks, so that a caller can keep what is done."""
+    """Answer in chunks, so that a caller can keep what is done. `seen_by`: as in `Retriever.search`."""
     for start in range(0, len(examples), chunk):
         part = examples[start : start + chunk]
-        requests = prepare(opened, part)
+        requests = prepare(opened, part, seen_by=seen_by)
         completions = complete(opened, requests)
         yield [
             (example, request, finish(opened, example, request, completion))
@@ -339,6 +339,9 @@ def answer_stream(
         ]
 
 
-def answer_many(opened: Opened, examples: Sequence[Example], *, chunk: int = CHUNK) -> list[Answer]:
+def answer_many(
+    opened: Opened, examples: Sequence[Example], *, chunk: int = CHUNK, seen_by: frozenset[str] | None = None
+) -> list[Answer]:
     """Every example's answer, in order."""
-    return [answer for part in answer_stream(opened, examples, chunk=chunk) for _, _, answer in part]
+    parts = answer_stream(opened, examples, chunk=chunk, seen_by=seen_by)
+    return [answer for part in parts for _, _, answer in part]

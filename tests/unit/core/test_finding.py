@@ -95,11 +95,14 @@ def test_what_a_caller_may_see_is_bound_to_every_search() -> None:
     shelf = Shelf(lexical={"a": 1.0}, dense={"a": 0.4}, rrf={"a": 0.1})
     ready = opened(shelf, weights=(2, 1), abstain_by="dense", abstain_below=0.1)
     prepare(ready, [ask("q")], seen_by=frozenset({"staff"}))
+    answer_many(ready, [ask("q")], seen_by=frozenset({"staff"}))
     assert {mode for _, _, mode, _ in shelf.asked} == {"lexical", "dense"}
     assert all(narrowed["seen_by"] == {"staff"} for _, _, _, narrowed in shelf.asked)
 
 
-def test_equal_weights_rank_as_the_index_does_and_others_lean(tmp_path: Path) -> None:
+def test_equal_weights_rank_as_the_index_does_and_others_lean(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     items = [Item(str(n), text, PLACE) for n, text in enumerate(TEXTS)]
     name = build_index(items, encoder=LetterEncoder(), indexes=tmp_path, kind="passages")
     index = Index(tmp_path / name.split("@")[0], LetterEncoder())
@@ -107,6 +110,9 @@ def test_equal_weights_rank_as_the_index_does_and_others_lean(tmp_path: Path) ->
     both = [index.search(queries, 100, mode=mode) for mode in ("lexical", "dense")]
     fused = [fuse_hits(pair, k=3) for pair in zip(*both, strict=True)]
     usual = index.search(queries, 3)
+    # In a large index words and meaning are searched at the same time.
+    monkeypatch.setattr("rung.retrieval.index._BOTH_AT_ONCE", 1)
+    assert index.search(queries, 3) == usual
     assert [[hit.item.id for hit in hits] for hits in fused] == [[hit.item.id for hit in hits] for hits in usual]
     assert [hit.score for hit in fused[0]] == pytest.approx([hit.score for hit in usual[0]])
     for weights, best in (((1.0, 0.0), both[0]), ((0.0, 1.0), both[1])):
