@@ -36,6 +36,10 @@ app = typer.Typer(
 BaseFolder = Annotated[
     Path, typer.Argument(help="the knowledge base's folder, or postgres:NAME in the shared store", metavar="BASE")
 ]
+Workers = Annotated[
+    int,
+    typer.Option(help="processes that encode passages at the same time, each with its own copy of the encoder", min=1),
+]
 Documents = Annotated[Path, typer.Argument(help="a folder, a ZIP archive or a file", metavar="DOCS")]
 
 
@@ -45,26 +49,32 @@ def index_build(
     *,
     encoder: str = "minilm",
     chunk_words: int = 120,
+    workers: int = 1,
     progress: Progress | None = None,
 ) -> tuple[Change, DocumentsResult]:
     """Make a knowledge base of documents. Called again after it was stopped, it goes on where it was.
 
-    `encoder`: a name as in task.yaml, or `none` for a base that is searched by words alone. Raises as
-    rung.retrieval.base.KnowledgeBase.update and rung.data.access.with_rules do.
+    `encoder`: a name as in task.yaml, or `none` for a base that is searched by words alone. `workers`: processes that encode.
+    Raises as rung.retrieval.base.KnowledgeBase.update and rung.data.access.with_rules do, BackendError E3209.
     """
-    made = _encoder(encoder)
-    return _updated(
-        documents, base, made, {"chunk_words": chunk_words, "chunk_overlap": chunk_words // 6}, False, progress
-    )
+    recipe = {"chunk_words": chunk_words, "chunk_overlap": chunk_words // 6}
+    with _encoding(encoder, workers) as made:
+        return _updated(documents, base, made, recipe, False, progress)
 
 
 def index_update(
-    base: Path, documents: Path, *, remove_missing: bool = False, progress: Progress | None = None
+    base: Path,
+    documents: Path,
+    *,
+    remove_missing: bool = False,
+    workers: int = 1,
+    progress: Progress | None = None,
 ) -> tuple[Change, DocumentsResult]:
     """Take new and changed documents into a base. `remove_missing`: what is not among them is deleted."""
     from rung.retrieval.homes import maker_of
 
-    return _updated(documents, base, _encoder(_name(maker_of(base))), None, remove_missing, progress)
+    with _encoding(_name(maker_of(base)), workers) as encoder:
+        return _updated(documents, base, encoder, None, remove_missing, progress)
 
 
 def index_delete(base: Path, ids: Sequence[str]) -> Change:
@@ -135,6 +145,21 @@ def _encoder(name: str) -> Encoder | None:
     return None if name == NO_ENCODER else create_encoder(name)
 
 
+@contextmanager
+def _encoding(name: str, workers: int) -> Iterator[Encoder | None]:
+    """The encoder of that name, in this process or in several."""
+    if workers < 2 or name == NO_ENCODER:
+        yield _encoder(name)
+        return
+    from functools import partial
+
+    from rung.core.answer import create_encoder
+    from rung.models.encoder_spread import SpreadEncoder
+
+    with SpreadEncoder(partial(create_encoder, name), workers) as spread:
+        yield spread
+
+
 def _updated(
     documents: Path,
     base: Path,
@@ -166,6 +191,7 @@ def build_command(
         str, typer.Option(help="minilm, folder:PATH, or none: searched by words alone, with nothing to load")
     ] = "minilm",
     chunk_words: Annotated[int, typer.Option(help="most words of a passage", min=20)] = 120,
+    workers: Workers = 1,
     lang: OwnLang = None,
     json: AsJson = False,
 ) -> None:
@@ -180,7 +206,9 @@ def build_command(
     """
     language = asked_language(lang) or own_language()
     with _bar(language) as progress:
-        change, found = index_build(documents, out, encoder=encoder, chunk_words=chunk_words, progress=progress)
+        change, found = index_build(
+            documents, out, encoder=encoder, chunk_words=chunk_words, workers=workers, progress=progress
+        )
     _show_change(change, found, out, language, json)
 
 
@@ -190,6 +218,7 @@ def update_command(
     remove_missing: Annotated[
         bool, typer.Option("--remove-missing", help="delete the documents that are not in DOCS any more")
     ] = False,
+    workers: Workers = 1,
     lang: OwnLang = None,
     json: AsJson = False,
 ) -> None:
@@ -199,7 +228,7 @@ def update_command(
     """
     language = asked_language(lang) or own_language()
     with _bar(language) as progress:
-        change, found = index_update(base, documents, remove_missing=remove_missing, progress=progress)
+        change, found = index_update(base, documents, remove_missing=remove_missing, workers=workers, progress=progress)
     _show_change(change, found, base, language, json)
 
 

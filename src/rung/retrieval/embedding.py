@@ -17,6 +17,7 @@ from rung.retrieval.arrays import map_arrays, write_arrays
 from rung.retrieval.dense import unit_vectors
 
 BATCH = 512
+"""Texts that an encoder gets at once, for each of its `places` where it works in several."""
 Progress = Callable[[float, float, str], None]
 """done, total, note"""
 
@@ -49,8 +50,9 @@ class Kept:
                 vectors = _wide(vectors, vector.size)
                 vectors[row] = vector
         kept.clear()
-        for start in range(0, len(missing), BATCH):
-            batch = missing[start : start + BATCH]
+        at_once = BATCH * getattr(self._encoder, "places", 1)
+        for start in range(0, len(missing), at_once):
+            batch = missing[start : start + at_once]
             made = unit_vectors(self._encoder, batch)
             self._write(batch, made)
             vectors = _wide(vectors, made.shape[1])
