@@ -49,7 +49,7 @@ docs: $(STAMP)  ## write the generated parts of the documentation anew
 	$(BIN)/python docs/tree.py --write README.md README.zh-CN.md
 	$(BIN)/python docs/reference.py
 
-bench-%: $(STAMP)  ## one benchmark: bench-banking77 bench-bootstrap bench-choice bench-contrastive bench-coverage bench-fewclue bench-financebench bench-hotel bench-html bench-judge bench-labelling bench-lawbench bench-leaks bench-memory bench-noise bench-optimise_prompt bench-passages bench-privacy bench-pubmedqa bench-racing bench-resume bench-retrieval bench-training bench-tuning bench-xquad
+bench-%: $(STAMP)  ## one benchmark: bench-banking77 bench-bootstrap bench-choice bench-contrastive bench-coverage bench-engines bench-fewclue bench-financebench bench-hotel bench-html bench-judge bench-labelling bench-lawbench bench-leaks bench-memory bench-noise bench-optimise_prompt bench-passages bench-privacy bench-pubmedqa bench-racing bench-resume bench-retrieval bench-serving bench-training bench-tuning bench-xquad
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[bench]'
 	$(BIN)/python bench/$*.py
 

@@ -21,6 +21,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from rung.config import Config, ModelConfig, field_docs
+from rung.config.post_process import StepConfig
 from rung.config.schema import DEFAULT_METRICS
 from rung.core import candidate, evaluation, model, task
 from rung.core.registry import parts
@@ -195,7 +196,7 @@ def fields(block: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]
     """Every field by its dotted path, as `field_docs` names them."""
     for name, info in block.model_fields.items():
         yield prefix + name, info
-        inner = ModelConfig if info.annotation == Config.model_fields["models"].annotation else info.annotation
+        inner = {"models": ModelConfig, "steps": StepConfig}.get(name, info.annotation)
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             yield from fields(inner, f"{prefix}{name}.")
 
@@ -247,9 +248,13 @@ def page() -> str:
         lines.append(f"| `{path}` | {what} | {default(info.default)} | {english[path]} | {chinese[path]} |")
     lines += [
         "",
-        "`name` is the name of the file's folder when absent. `models.*` are the fields of one entry of the list.",
+        "`name` is the name of the file's folder when absent. `models.*` and `output.steps.*` are the fields of one entry of the list;",
+        "`output.shown` has entries like those of `output.steps`.",
     ]
-    lines += ["不写 `name` 时取文件所在文件夹的名字。`models.*` 是列表中一项的字段。", ""]
+    lines += [
+        "不写 `name` 时取文件所在文件夹的名字。`models.*` 和 `output.steps.*` 是列表中一项的字段；`output.shown` 的写法与 `output.steps` 相同。",
+        "",
+    ]
     lines += [
         "A run stops before the first call to an endpoint after `budget.max_cost` is reached, so that a batch under way may go beyond",
         "it; what is finished is kept. It is one limit over the whole run: what `rung run`, `rung diagnose`, `rung stability` and",

@@ -27,6 +27,12 @@ _WHERE = {
     "assess": "rung.cli.assess",
     "compare_models": "rung.cli.models",
     "mcp": "rung.cli.mcp",
+    "monitor": "rung.cli.monitor",
+    **dict.fromkeys(("list_keys", "new_key", "revoke_key"), "rung.cli.keys"),
+    "serve": "rung.cli.serve",
+    **dict.fromkeys(("canary", "promote", "rollback", "rounds", "shadow", "stop_trial"), "rung.cli.deploy"),
+    **dict.fromkeys(("export_feedback", "list_feedback", "review_feedback"), "rung.cli.feedback"),
+    "retrain": "rung.cli.retrain",
     "export": "rung.cli.export",
     **dict.fromkeys(("clean_data", "undo_data"), "rung.cli.data.clean"),
     "check_quality": "rung.cli.data.check",
@@ -67,6 +73,7 @@ __all__ = [
     "assess",
     "attack",
     "calibrate_judge",
+    "canary",
     "ceilings",
     "check",
     "check_quality",
@@ -85,6 +92,7 @@ __all__ = [
     "draft_data",
     "export",
     "export_data",
+    "export_feedback",
     "export_labels",
     "find_copies",
     "find_personal_data",
@@ -95,16 +103,29 @@ __all__ = [
     "init",
     "judge_run",
     "label_agreement",
+    "list_feedback",
+    "list_keys",
     "list_parts",
     "mask_data",
     "mcp",
+    "monitor",
+    "new_key",
     "next_rows",
     "plan",
+    "promote",
     "record_label",
     "report",
+    "retrain",
+    "review_feedback",
+    "revoke_key",
+    "rollback",
+    "rounds",
     "run",
+    "serve",
+    "shadow",
     "show",
     "stability",
+    "stop_trial",
     "undo_data",
     "unmask_data",
 ]
@@ -123,9 +144,12 @@ if TYPE_CHECKING:
     from rung.cli.data.privacy import find_personal_data, mask_data, unmask_data
     from rung.cli.data.read import data_read
     from rung.cli.data.versions import data_card, data_diff, data_log
+    from rung.cli.deploy import canary, promote, rollback, rounds, shadow, stop_trial
     from rung.cli.diagnosis import diagnose, stability
     from rung.cli.export import export
+    from rung.cli.feedback import export_feedback, list_feedback, review_feedback
     from rung.cli.judge import calibrate_judge, judge_run
+    from rung.cli.keys import list_keys, new_key, revoke_key
     from rung.cli.knowledge import attack, ceilings
     from rung.cli.label_desk import (
         export_labels,
@@ -137,6 +161,9 @@ if TYPE_CHECKING:
     )
     from rung.cli.mcp import mcp
     from rung.cli.models import compare_models
+    from rung.cli.monitor import monitor
+    from rung.cli.retrain import retrain
+    from rung.cli.serve import serve
     from rung.core.candidate import Candidate
     from rung.core.evaluation import Evaluation
     from rung.core.method import Method

@@ -15,15 +15,21 @@ from rung.cli.aftermath import aftermath_command
 from rung.cli.assess import assess_command
 from rung.cli.compare import compare
 from rung.cli.data.app import app as data_app
+from rung.cli.deploy import canary_command, promote_command, rollback_command, rounds_command, shadow_command
 from rung.cli.diagnosis import diagnose_command, stability_command
 from rung.cli.export import export_command
+from rung.cli.feedback import app as feedback_app
 from rung.cli.index import app as index_app
+from rung.cli.keys import app as keys_app
 from rung.cli.knowledge import attack_command, ceilings_command
 from rung.cli.label import app as label_app
 from rung.cli.mcp import mcp_command
 from rung.cli.models import models
+from rung.cli.monitor import monitor_command
 from rung.cli.options import AsJson, RunPath, RunsFolder, SeenBy, TaskFile, TaskLang, labels_in
 from rung.cli.rate import rate_command
+from rung.cli.retrain import retrain_command
+from rung.cli.serve import serve_command
 from rung.cli.spoken import asked_language, command_language, finding_line, own_language, say, spoken
 from rung.cli.verdict import show_verdict
 from rung.core.errors import BackendError, InterruptedRun, RungError, UsageError
@@ -200,8 +206,8 @@ def ask(
             say(line)
     if json:
         print(commands.to_json(trace_record(asked) if asked else asdict(answer)))
-    elif answer.failure is None:
-        print(answer.text)
+    elif answer.reads:
+        print(answer.reads)
         if answer.confidence is not None:
             say(spoken("ask.confidence", language, share=f"{answer.confidence:.2f}"))
         for passage in answer.citations:
@@ -225,6 +231,16 @@ app.command("assess")(assess_command)
 app.command("aftermath")(aftermath_command)
 app.command("export")(export_command)
 app.command("mcp")(mcp_command)
+app.command("serve")(serve_command)
+app.add_typer(keys_app, name="keys")
+app.command("monitor")(monitor_command)
+app.add_typer(feedback_app, name="feedback")
+app.command("retrain")(retrain_command)
+app.command("canary")(canary_command)
+app.command("shadow")(shadow_command)
+app.command("promote")(promote_command)
+app.command("rollback")(rollback_command)
+app.command("rounds")(rounds_command)
 
 
 @app.command("list")

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from rung.config.schema import Config, ModelConfig
+from rung.config.post_process import wrong_steps
+from rung.config.schema import WEIGHTS, Config, ModelConfig
 from rung.config.source import Loc
 from rung.core.errors import Problem
 from rung.core.registry import parts
@@ -57,6 +58,7 @@ def find_mistakes(config: Config) -> Iterator[Mistake]:
     """Everything that does not fit together, in the order of the file's schema."""
     yield from _columns(config)
     yield from _output(config)
+    yield from _steps(config)
     yield from _data(config)
     yield from _registered(config)
     yield from _arms(config)
@@ -118,6 +120,15 @@ def _output(config: Config) -> Iterator[Mistake]:
             yield Mistake(("output",), "E1227")
         elif problem := _schema_problem(output.json_schema):
             yield Mistake(("output", "json_schema"), "E1228", {"detail": problem})
+
+
+def _steps(config: Config) -> Iterator[Mistake]:
+    output = config.output
+    for name, steps in (("steps", output.steps), ("shown", output.shown)):
+        for wrong in wrong_steps(steps, shown=name == "shown", kind=output.kind, labels=output.labels):
+            yield Mistake(("output", name, *wrong.loc), wrong.code, wrong.values)
+    if output.safe_message and not (output.steps or output.shown):
+        yield Mistake(("output", "safe_message"), "E7109")
 
 
 def _schema_problem(schema: dict[str, Any]) -> str:
@@ -207,15 +218,15 @@ def _staged(name: str, known: Sequence[str]) -> bool:
 
 
 def _model(config: Config, loc: Loc, model: ModelConfig) -> Iterator[Mistake]:
-    if model.kind == "transformers" and not (model.id or model.path):
+    if model.kind in WEIGHTS and not (model.id or model.path):
         yield Mistake(loc, "E1231", {"kind": model.kind, "field": "id or path"})
     needed = {"openai": ("base_url", "id"), "recorded": ("path",)}.get(model.kind, ())
     for name in needed:
         if not getattr(model, name):
             yield Mistake(loc, "E1231", {"kind": model.kind, "field": name})
-    if model.path and not (config.path(model.path).is_file() or model.kind == "transformers"):
+    if model.path and not (config.path(model.path).is_file() or model.kind in WEIGHTS):
         yield Mistake((*loc, "path"), "E1222", {"path": config.path(model.path), **near("", [])})
-    if model.path and model.kind == "transformers" and not config.path(model.path).is_dir():
+    if model.path and model.kind in WEIGHTS and not config.path(model.path).is_dir():
         yield Mistake((*loc, "path"), "E1223", {"path": config.path(model.path)})
     # A key pasted by mistake must not be repeated in a message, so neither text below shows the value.
     if model.api_key_env and not _VARIABLE.fullmatch(model.api_key_env):

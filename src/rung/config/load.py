@@ -10,7 +10,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from rung.config.check import find_mistakes, near
-from rung.config.schema import DEFAULT_METRICS, Config, ModelConfig
+from rung.config.post_process import StepConfig, safe_message
+from rung.config.schema import DEFAULT_METRICS, WEIGHTS, Config, ModelConfig
 from rung.config.source import Loc, Source, read_yaml
 from rung.core.errors import Problem, UsageError
 from rung.core.hashing import hash_file
@@ -64,6 +65,7 @@ def load_config(path: Path) -> Config:
 def to_task(config: Config, labels: Sequence[str] = ()) -> Task:
     """The Task of a configuration. `labels`: those of the training rows, used where task.yaml declares none."""
     output = config.output
+    language = config.language or language_of(config.instruction)
     return Task(
         name=config.name,
         instruction=config.instruction,
@@ -74,9 +76,12 @@ def to_task(config: Config, labels: Sequence[str] = ()) -> Task:
             json_schema=output.json_schema,
             max_tokens=output.max_tokens,
             abstain=output.abstain,
+            steps=tuple(step.ref(language) for step in output.steps),
+            shown=tuple(step.ref(language) for step in output.shown),
+            safe=safe_message(output.safe_message, (*output.steps, *output.shown), language),
         ),
         metrics=config.metrics or DEFAULT_METRICS[output.kind],
-        language=config.language or language_of(config.instruction),
+        language=language,
         has_documents=config.documents is not None,
         target=config.target,
         margin=config.margin,
@@ -92,7 +97,7 @@ def to_model_ref(config: Config, model: ModelConfig) -> ModelRef:
     if model.base_url:
         options |= {"base_url": model.base_url, "api_key_env": model.api_key_env or ""}
         options["prices"] = {"input": model.input_price, "output": model.output_price}
-    if model.path and model.kind == "transformers":
+    if model.path and model.kind in WEIGHTS:
         id = str(config.path(model.path))
     elif model.path:
         path = config.path(model.path)
@@ -142,7 +147,8 @@ def _fields_at(loc: Loc) -> list[str]:
     for part in loc:
         if isinstance(part, int):
             continue
-        inner = ModelConfig if part == "models" else block.model_fields[part].annotation
+        listed = {"models": ModelConfig, "steps": StepConfig, "shown": StepConfig}
+        inner: Any = listed.get(part, block.model_fields[part].annotation)
         if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
             return []
         block = inner

@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, PrivateAttr
 
 from rung.config.block import Block, Free, Names, doc
 from rung.config.costs import CostConfig
+from rung.config.post_process import StepConfig, named_steps
 from rung.config.source import Source, resolve
 from rung.core.task import Language, OutputKind
 
@@ -19,6 +20,19 @@ DEFAULT_METRICS: dict[OutputKind, tuple[str, ...]] = {
     "text": ("token_f1", "exact_match"),
     "json": ("json_match",),
 }
+
+
+Steps = Annotated[tuple[StepConfig, ...], BeforeValidator(named_steps)]
+
+
+class ServingConfig(Block):
+    """How the winner is served and replaced."""
+
+    auto_promote: bool = doc(
+        "rung retrain promotes a new winner that passes every check; otherwise a person does, by rung promote",
+        "新的胜出方案通过全部检查后，由 rung retrain 自动上线；否则须由人用 rung promote 上线",
+        False,
+    )
 
 
 class OutputConfig(Block):
@@ -49,6 +63,19 @@ class OutputConfig(Block):
     max_tokens: int = doc("longest answer, in tokens", "答案的最大长度（token 数）", 64, ge=1, le=32768)
     abstain: str | None = doc(
         "the exact text that means 'the documents do not say'", "表示“文档中没有说明”的固定文本", None, min_length=1
+    )
+    steps: Steps = doc(
+        "post-processing of every answer before it is scored, in this order", "评分之前对每个回答的后处理，按此顺序", ()
+    )
+    shown: Steps = doc(
+        "post-processing for the reader alone; the metrics score the answer before it",
+        "只为读者做的后处理；指标按处理之前的回答评分",
+        (),
+    )
+    safe_message: str = doc(
+        "what the reader gets in place of an answer that a step refuses; a usual sentence when absent",
+        "某一步拒绝回答时读者看到的文字；不写则用默认句子",
+        "",
     )
 
 
@@ -110,12 +137,16 @@ class DataConfig(Block):
     seed: int = doc("another number draws another split", "换一个数就换一种划分", 0, ge=0)
 
 
+WEIGHTS = ("transformers", "openvino")
+"""Kinds of models whose path is a folder of weights."""
+
+
 class ModelConfig(Block):
     """One candidate base model."""
 
     kind: str = doc(
-        "transformers, openai (any compatible endpoint), recorded or fake",
-        "transformers、openai（任何兼容接口）、recorded 或 fake",
+        "transformers, openvino (the same weights, faster on a CPU), openai (any compatible endpoint), recorded or fake",
+        "transformers、openvino（同样的权重，CPU 上更快）、openai（任何兼容接口）、recorded 或 fake",
         "transformers",
     )
     name: str = doc("short name in the report; the id when absent", "报告中的简称；不写则用 id", "")
@@ -127,7 +158,11 @@ class ModelConfig(Block):
     )
     revision: str = doc("commit or version of the weights", "权重的提交号或版本", "")
     engine: str = doc("how it is run; chosen by the machine when absent", "运行引擎；不写则按机器选择", "")
-    precision: str = doc("bf16, fp32, ...; chosen by the machine when absent", "bf16、fp32 等；不写则按机器选择", "")
+    precision: str = doc(
+        "bf16, fp32, ...; chosen by the machine when absent; of openvino q8_0 (the default) or f16",
+        "bf16、fp32 等；不写则按机器选择；openvino 为 q8_0（默认）或 f16",
+        "",
+    )
     base_url: str | None = doc(
         "address of the endpoint, for example http://localhost:8000/v1", "接口地址，例如 http://localhost:8000/v1", None
     )
@@ -322,6 +357,7 @@ class Config(Block):
     tracking: TrackingConfig = doc(
         "where the run can be watched from outside", "在外部实时查看运行情况的地方", TrackingConfig()
     )
+    serving: ServingConfig = doc("how the winner is served and replaced", "胜出方案如何提供服务和更换", ServingConfig())
     settings: Annotated[dict[str, Free], BeforeValidator(resolve)] = doc(
         "a block of settings per method", "各方法自己的设置", {}
     )
@@ -378,7 +414,7 @@ def field_docs(language: Literal["en", "zh"] = "en", block: type[BaseModel] = Co
         found[name] = (
             (info.description or "") if language == "en" else str(extra["zh"] if isinstance(extra, dict) else "")
         )
-        inner = ModelConfig if name == "models" else info.annotation
+        inner: Any = {"models": ModelConfig, "steps": StepConfig}.get(name, info.annotation)
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             found |= {f"{name}.{path}": line for path, line in field_docs(language, inner).items()}
     return found

@@ -109,7 +109,7 @@ def build_server(source: Source, desk: Desk) -> MCPServer:
             if answer.failure is not None:
                 raise UsageError("E2775", kind=answer.failure.kind, message=clip(answer.failure.message, 300))
             return Reply(
-                answer=_shown(answer.text),
+                answer=_shown(answer.reads),
                 confidence=answer.confidence,
                 citations=[clean(id) for id in answer.citations],
                 unsupported=[clean(text) for text in (*answer.unsupported_quotes, *answer.unsupported_citations)],

@@ -18,6 +18,8 @@ UNPARSABLE = "unparsable"
 _IN_PASSING = frozenset({"strip_marks"})
 """Steps that leave all but the marks around a text as it is, so that it may be shown while it comes."""
 
+_GUARDS = frozenset({"mask_personal", "forbidden"})
+
 
 @dataclass(frozen=True, slots=True)
 class Changed:
@@ -103,6 +105,11 @@ def process(steps: Sequence[Callable[[str], Stepped]], text: str) -> Processed:
             notes.append(done.note)
         text = done.text if isinstance(done, Changed) else done
     return Processed(text, notes=tuple(notes))
+
+
+def guarded(notes: Sequence[str]) -> bool:
+    """Whether a step took something out of an answer that nobody is to keep: what the model said is then no longer to be stored."""
+    return any(note.partition(":")[0] in _GUARDS for note in notes)
 
 
 def in_one_piece(steps: Sequence[StepRef], shown: Sequence[StepRef]) -> bool:

@@ -26,6 +26,28 @@ class Streaming(Protocol):
         ...
 
 
+@runtime_checkable
+class Live(Protocol):
+    """What a backend has that answers several requests at once, each begun while others are being answered.
+
+    Called from one thread. `busy` says whether `step` has anything to do.
+    """
+
+    def begin(self, id: str, request: Request) -> None:
+        """Admit a request under a name of the caller's; its first piece comes from a later `step`."""
+        ...
+
+    def step(self) -> list[tuple[str, Delta]]:
+        """A short piece of work for all that runs: what came of it, by name. A delta with a completion ends a request."""
+        ...
+
+    def cancel(self, id: str) -> None:
+        """Stop a request soon; its last delta then says finish 'cancelled'. A name that is not running is nothing."""
+        ...
+
+    def busy(self) -> bool: ...
+
+
 def never() -> bool:
     return False
 

@@ -10,7 +10,7 @@ from rung.core.method import Budget, Cost
 from rung.core.model import Model, ModelRef
 from rung.core.registry import find
 from rung.core.task import FitData
-from rung.methods.slots import encoder_named, nearest_shots, passages_slot, prompt_slot, recipe_of
+from rung.methods.slots import encoder_named, nearest_shots, passages_slot, prompt_slot, recipe_of, with_steps
 from rung.methods.tuning import Setting, best, try_settings
 from rung.models.linear import fit_linear
 

@@ -27,7 +27,7 @@ from rung.methods.passage_pairs import ENOUGH, OWN_PAIRS, Mined, passage_pairs
 from rung.methods.rag import SMALL_CHUNK, rag_grid
 from rung.methods.search import SEARCH_SETTINGS, search, search_cost, search_of
 from rung.methods.search_space import SEARCHABLE
-from rung.methods.slots import encoder_named, new_candidate, passages_slot, prompt_slot, recipe_of
+from rung.methods.slots import encoder_named, new_candidate, passages_slot, prompt_slot, recipe_of, with_steps
 from rung.methods.trainings import REPEATS, Trainings, repeats, train_as_asked
 from rung.methods.tuning import Setting, best, try_settings
 from rung.models.linear import fit_linear

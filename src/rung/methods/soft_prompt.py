@@ -30,7 +30,9 @@ class SoftPrompt:
     """Fine-tuning takes as long and can learn more: this rung runs only where task.yaml names it."""
 
     def blockers(self, fit: FitData, model: Model) -> list[str]:
-        return training_blockers(fit, model)
+        blockers = training_blockers(fit, model)
+        # Virtual tokens stay beside the weights, and some engines answer from merged weights only.
+        return blockers or ([] if model.capabilities.adapters else ["E3074"])
 
     def estimate(self, fit: FitData, model: Model) -> Cost:
         settings = _settings(fit)

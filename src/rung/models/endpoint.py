@@ -11,6 +11,7 @@ import time
 import urllib.request
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import httpcore2
@@ -36,6 +37,15 @@ class Reply:
     headers: Mapping[str, str]
     body: bytes
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """An HTTP answer whose body is on its way."""
+
+    status: int
+    headers: Mapping[str, str]
+    blocks: Iterator[bytes]
 
 
 class Unanswered(Exception):
@@ -104,6 +114,14 @@ class Endpoint:
     def post(self, payload: bytes, cancelled: Callable[[], bool] = never) -> Reply:
         """One attempt. Raises `Unanswered` when no whole answer came; any HTTP status is an answer."""
         started = time.monotonic()
+        with self.opened(payload, cancelled) as answer:
+            body = b"".join(answer.blocks)
+            return Reply(answer.status, answer.headers, body, time.monotonic() - started)
+
+    @contextmanager
+    def opened(self, payload: bytes, cancelled: Callable[[], bool] = never) -> Iterator[Opening]:
+        """One attempt, whose answer is read as it arrives, by the thread that opened it. Raises `Unanswered`, also in the reading."""
+        started = time.monotonic()
         self._attempt.begin(self._deadlines, cancelled)
         # A short answer gains nothing from compression, and a decompression bomb needs it.
         headers = {"content-type": "application/json", "accept-encoding": "identity"}
@@ -113,22 +131,21 @@ class Endpoint:
         try:
             with self._client.stream("POST", self.url, content=payload, headers=headers) as response:
                 begun = True
-                body = self._read(response)
                 names = {name.lower(): value for name, value in response.headers.items()}
-                return Reply(response.status_code, names, body, time.monotonic() - started)
+                yield Opening(response.status_code, names, self._blocks(response))
         except Exception as error:
             why = self._explain(error, begun or self._attempt.heard)
             why.seconds = time.monotonic() - started
             # `from None`: the cause may quote a header, and with it the key.
             raise why from None
 
-    def _read(self, response: httpx2.Response) -> bytes:
-        body = bytearray()
+    def _blocks(self, response: httpx2.Response) -> Iterator[bytes]:
+        size = 0
         for block in response.iter_bytes():
-            body += block
-            if len(body) > self._largest:
+            size += len(block)
+            if size > self._largest:
                 raise _TooLarge
-        return bytes(body)
+            yield block
 
     def _explain(self, error: Exception, begun: bool) -> Unanswered:
         """What went wrong, and whether to ask again. `begun`: a part of the answer has come."""

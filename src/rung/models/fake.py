@@ -25,7 +25,7 @@ class FakeModel:
 
     A query that the mapping does not hold gets `default`, or a failure without one. With `choices` a constrained request is
     answered with choice scores; a scripted text that is no choice is then a failure. Texts cost one token a word and no time;
-    script a `Completion` for anything else.
+    script a `Completion` for anything else. A scripted text ends before a request's stop strings; no temperature changes it.
 
     `faults` breaks the nth request (from 1, counted over the model's life): a `Failure` is returned, an exception raised.
     `calls` keeps every batch that was asked.
@@ -78,6 +78,8 @@ class FakeModel:
             return Completion(failure=scripted, finish="error")
         if isinstance(scripted, Completion):
             return scripted
+        places = [place for mark in request.stop if mark and (place := scripted.find(mark)) >= 0]
+        scripted = scripted[: min(places)].strip() if places else scripted
         words = sum(len(message.text.split()) for message in request.messages)
         completion = Completion(text=scripted, tokens_in=words, tokens_out=len(scripted.split()))
         if not (request.choices and self.capabilities.choices):

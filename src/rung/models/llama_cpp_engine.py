@@ -20,13 +20,15 @@ from numpy.typing import NDArray
 from rung.core.model import Completion, Failure, Message, Request
 from rung.models.choices import shared_prefix
 from rung.models.completion_record import write_completion
+from rung.models.drawing import draw
+from rung.models.pieces import Pieces
 
 _STEP = 256
 """Contexts are made in multiples of this many tokens."""
 
 
 class Engine:
-    """Greedy answers and scores of choices. Raises ValueError where llama.cpp cannot open the file."""
+    """Answers and scores of choices. Raises ValueError where llama.cpp cannot open the file."""
 
     _engine: Any = None
 
@@ -93,12 +95,12 @@ class Engine:
             best = request.choices[int(np.argmax(scores))]
             seconds = time.perf_counter() - started
             return Completion(text=best, choice_scores=scores, finish="choice", tokens_in=len(prompt), seconds=seconds)
-        written, stopped = self._write(first, request.max_tokens)
+        pieces, stopped = self._write(first, request)
         return Completion(
-            text=self._engine.detokenize(written).decode("utf-8", "replace").strip(),
+            text=pieces.text,
             finish="stop" if stopped else "length",
             tokens_in=len(prompt),
-            tokens_out=len(written) + stopped,
+            tokens_out=len(pieces.tokens) + (stopped and not pieces.stopped),
             seconds=time.perf_counter() - started,
         )
 
@@ -123,18 +125,24 @@ class Engine:
             rows += [self._logits(start + n) for n in range(len(label) - 1)]
         return float(sum(_log_share(row, token) for row, token in zip(rows, label, strict=True)))
 
-    def _write(self, logits: NDArray[np.float32], most: int) -> tuple[list[int], bool]:
-        engine, written = self._engine, list[int]()
-        end = engine.token_eos()
-        while len(written) < most:
-            token = int(np.argmax(logits))
+    def _write(self, logits: NDArray[np.float32], request: Request) -> tuple[Pieces, bool]:
+        """What was written, and whether it came to an end of its own."""
+        engine = self._engine
+        pieces = Pieces(lambda tokens: str(engine.detokenize(list(tokens)).decode("utf-8", "replace")), request.stop)
+        generator = np.random.default_rng(request.seed)
+        end, stopped = engine.token_eos(), False
+        while len(pieces.tokens) < request.max_tokens and not stopped:
+            token = draw(logits, request, generator)
             if token == end:
-                return written, True
-            written.append(token)
-            if len(written) < most:
+                stopped = True
+                break
+            pieces.add([token])
+            stopped = pieces.stopped
+            if len(pieces.tokens) < request.max_tokens and not stopped:
                 engine.eval([token])
                 logits = self._logits(engine.n_tokens - 1)
-        return written, False
+        pieces.end(cut=not stopped)
+        return pieces, stopped
 
 
 def _threads() -> int:
@@ -192,6 +200,10 @@ def main() -> None:
             messages=tuple(Message(role, text) for role, text in asked["messages"]),
             choices=tuple(asked["choices"]),
             max_tokens=asked["max_tokens"],
+            temperature=asked["temperature"],
+            top_p=asked["top_p"],
+            seed=asked["seed"],
+            stop=tuple(asked["stop"]),
         )
         if asked["encode"]:
             prompt, target = engine.encode(request, asked["target"])

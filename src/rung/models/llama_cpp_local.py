@@ -16,7 +16,7 @@ from rung.models.completion_record import read_completion
 
 
 class LlamaCppModel:
-    """Greedy answers and scores of choices, one request at a time; order kept.
+    """Answers and scores of choices, one request at a time; order kept.
 
     Raises BackendError E3048 where llama.cpp cannot open the file, E3049 where it dies on it.
     """
@@ -76,6 +76,10 @@ class LlamaCppModel:
             "messages": [[message.role, message.text] for message in request.messages],
             "choices": request.choices,
             "max_tokens": request.max_tokens,
+            "temperature": request.temperature,
+            "top_p": request.top_p,
+            "seed": request.seed,
+            "stop": request.stop,
             "encode": encode,
             "target": target,
         }

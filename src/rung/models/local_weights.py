@@ -75,29 +75,41 @@ def load(place: str, precision: str, device: str, revision: str) -> Loaded:
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     dtype = {"bf16": torch.bfloat16, "fp32": torch.float32, "fp16": torch.float16}[precision]
-    arguments: dict[str, Any] = {"trust_remote_code": False}
-    if revision:
-        arguments["revision"] = revision
     if Path(place).exists() and not any(Path(place).glob("*.safetensors")):
         raise BackendError("E3007", path=place)
     if Path(place).is_dir():
         check_weights(Path(place))
+    tokenizer = load_tokenizer(place, revision)
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(place, **arguments)
         module = transformers.AutoModelForCausalLM.from_pretrained(
-            place, dtype=dtype, use_safetensors=True, **arguments
+            place, dtype=dtype, use_safetensors=True, **_arguments(revision)
         )
+    except (OSError, ValueError, KeyError) as error:
+        raise BackendError("E3002", name=place, reason=str(error).split("\n")[0][:300]) from error
+    # Decoding settings shipped with a model would warn about, or change, the greedy answers of every request.
+    module.generation_config = transformers.GenerationConfig(
+        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.eos_token_id
+    )
+    return Loaded(module.to(device).eval(), tokenizer, device)
+
+
+def load_tokenizer(place: str, revision: str) -> Any:
+    """Raises BackendError E3002, E3008 where there is none with a chat template, and what `check_template` raises."""
+    import transformers
+
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(place, **_arguments(revision))
     except (OSError, ValueError, KeyError) as error:
         raise BackendError("E3002", name=place, reason=str(error).split("\n")[0][:300]) from error
     if not tokenizer.chat_template:
         raise BackendError("E3008", name=place)
     if Path(place).parent != cache_folder():
         check_template(str(tokenizer.chat_template), place)
-    # Decoding settings shipped with a model would warn about, or change, the greedy answers of every request.
-    module.generation_config = transformers.GenerationConfig(
-        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.eos_token_id
-    )
-    return Loaded(module.to(device).eval(), tokenizer, device)
+    return tokenizer
+
+
+def _arguments(revision: str) -> dict[str, Any]:
+    return {"trust_remote_code": False, **({"revision": revision} if revision else {})}
 
 
 def merge(module: Any, adapter: Path, base: str) -> Any:

@@ -8,7 +8,7 @@ import random
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,14 +18,17 @@ from rung.core.candidate import AdapterSlot
 from rung.core.errors import BackendError
 from rung.core.hashing import seed_from
 from rung.core.model import Capabilities, Completion, ModelRef, Request
-from rung.models.endpoint import Endpoint, Unanswered
+from rung.core.streaming import Delta, never
+from rung.models.endpoint import Endpoint, Reply, Unanswered
 from rung.models.openai_reply import Outcome, read_reply
 from rung.models.openai_request import check_options, rough_tokens, write_request
+from rung.models.openai_stream import StreamedReply
 from rung.models.pacing import Breaker, Gate, asked_wait
 
 _log = logging.getLogger(__name__)
 _ABOUT_ONE_QUESTION = frozenset({"empty", "content_filter", "too_long"})
 """Failures that say nothing about the endpoint's health."""
+_LOOK_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -161,10 +164,7 @@ class OpenAIModel:
             completion = self._keep_asking(request, signals)
             if completion is None or signals.drop.is_set():
                 return None
-            failure = completion.failure
-            self._breaker.note(failed=failure is not None and failure.kind not in _ABOUT_ONE_QUESTION)
-            if failure is not None and self._breaker.open:
-                raise BackendError("E3102", n=self._breaker.count, reason=failure.message)
+            self._note(completion)
         except BackendError:
             signals.stop.set()
             raise
@@ -194,22 +194,102 @@ class OpenAIModel:
             sleep(wait)
         return completion
 
-    def _attempt(self, payload: bytes, request: Request, drop: threading.Event) -> Outcome:
+    def stream(self, request: Request, cancelled: Callable[[], bool] = never) -> Iterator[Delta]:
+        """Pieces as they come; asked again only before the first of them. Raises as answering whole does.
+
+        To be read by the thread that began it.
+        """
+        payload = write_request(request, self.ref.id, self._options, pieces=True)
+        retries = 0 if self._breaker.open else self._options.pacing.max_retries
+        completion = Completion(finish="cancelled")
+        for attempt in range(retries + 1):
+            with self._gate.slot() as mark:
+                reply = StreamedReply(self._endpoint.place, self.ref.id, lambda text: self._clean(text, request))
+                outcome = yield from self._pieces(payload, request, reply, cancelled)
+            completion = outcome.completion
+            if cancelled() and completion.failure is not None:
+                completion = Completion(text=reply.text, finish="cancelled", seconds=completion.seconds)
+                break
+            if outcome.throttled:
+                self._gate.throttled(mark)
+            elif completion.failure is None:
+                self._gate.succeeded()
+            if not outcome.again or reply.begun or attempt == retries:
+                self._note(completion)
+                break
+            self._pause(self._options.pacing.wait(attempt, outcome.asked, self._draw()), cancelled)
+        self._look_at(completion)
+        yield Delta(completion=completion)
+
+    def _pieces(
+        self, payload: bytes, request: Request, reply: StreamedReply, cancelled: Callable[[], bool]
+    ) -> Generator[Delta, None, Outcome]:
+        """One attempt's pieces; returns what came of it."""
+        started = time.monotonic()
+        asked = None
+        try:
+            with self._endpoint.opened(payload, cancelled) as answer:
+                asked = asked_wait(answer.headers, self._clock.now())
+                if answer.status == 200 and "json" not in answer.headers.get("content-type", ""):
+                    for text in reply.pieces(answer.blocks):
+                        yield Delta(text)
+                    outcome = reply.outcome
+                else:
+                    # An error, or an endpoint that answers whole whatever it was asked.
+                    body = b"".join(answer.blocks)
+                    whole = Reply(answer.status, answer.headers, body, time.monotonic() - started)
+                    outcome = self._read(whole, request)
+                    if outcome.completion.failure is None:
+                        yield Delta(outcome.completion.text)
+        except Unanswered as error:
+            outcome = Outcome(Completion(failure=error.failure, finish="error"), again=error.again)
+        return self._counted(outcome, request, time.monotonic() - started, asked)
+
+    def _note(self, completion: Completion) -> None:
+        """Let the breaker know. Raises BackendError E3102 where it opens."""
+        failure = completion.failure
+        self._breaker.note(failed=failure is not None and failure.kind not in _ABOUT_ONE_QUESTION)
+        if failure is not None and self._breaker.open:
+            raise BackendError("E3102", n=self._breaker.count, reason=failure.message)
+
+    def _pause(self, seconds: float, cancelled: Callable[[], bool]) -> None:
+        if self._clock.sleep is not None:
+            self._clock.sleep(seconds)
+            return
+        ends = time.monotonic() + seconds
+        while not cancelled() and (left := ends - time.monotonic()) > 0:
+            time.sleep(min(left, _LOOK_SECONDS))
+
+    def _clean(self, text: str, request: Request) -> str:
         # An endpoint that echoes the prompt in an error must not bring it into logs and records.
-        hidden = [message.text for message in request.messages] + [request.query]
+        return self._endpoint.clean(text, _texts(request))
+
+    def _attempt(self, payload: bytes, request: Request, drop: threading.Event) -> Outcome:
         try:
             reply = self._endpoint.post(payload, drop.is_set)
         except Unanswered as error:
             return Outcome(Completion(failure=error.failure, finish="error", seconds=error.seconds), again=error.again)
-        outcome = read_reply(reply, self._endpoint.place, self.ref.id, lambda text: self._endpoint.clean(text, hidden))
+        outcome = self._read(reply, request)
+        return self._counted(outcome, request, reply.seconds, asked_wait(reply.headers, self._clock.now()))
+
+    def _read(self, reply: Reply, request: Request) -> Outcome:
+        outcome = read_reply(reply, self._endpoint.place, self.ref.id, lambda text: self._clean(text, request))
         if outcome.garbage:
-            self._endpoint.log_garbage(reply.body, hidden)
-        completion = replace(outcome.completion, seconds=reply.seconds)
+            self._endpoint.log_garbage(reply.body, _texts(request))
+        return outcome
+
+    def _counted(self, outcome: Outcome, request: Request, seconds: float, asked: float | None) -> Outcome:
+        """What an attempt took, put to its outcome."""
+        completion = replace(outcome.completion, seconds=seconds)
         if completion.failure is None and not outcome.counted:
             self._uncounted.set()
             completion = _estimate(completion, request)
         completion = replace(completion, money=self._options.prices.of(completion))
-        return replace(outcome, completion=completion, asked=asked_wait(reply.headers, self._clock.now()))
+        return replace(outcome, completion=completion, asked=asked)
+
+
+def _texts(request: Request) -> list[str]:
+    return [message.text for message in request.messages] + [request.query]
 
 
 def _estimate(completion: Completion, request: Request) -> Completion:

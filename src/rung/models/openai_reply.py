@@ -62,16 +62,21 @@ def read_reply(reply: Reply, place: str, model: str, clean: Callable[[str], str]
     if not 200 <= reply.status < 300:
         return _refusal(_problem(reply.status, data or {}, clean), place, model)
     if data is None:
-        return _fail("garbage", f"{place}: {fault}", garbage=True)
+        return fail("garbage", f"{place}: {fault}", garbage=True)
     if data.get("error") and not data.get("choices"):
-        # Some gateways pass an error on under status 200.
-        code = data["error"].get("code") if isinstance(data["error"], dict) else None
-        status = code if isinstance(code, int) and 400 <= code < 600 else 500
-        return _refusal(_problem(status, data, clean), place, model)
+        return read_error(data, place, model, clean)
     return _read_completion(data, place)
 
 
-def _fail(kind: str, message: str, *, again: bool = False, throttled: bool = False, garbage: bool = False) -> Outcome:
+def read_error(data: dict[str, Any], place: str, model: str, clean: Callable[[str], str]) -> Outcome:
+    """What an error says that came under status 200, from a gateway or in the middle of an answer. Raises as `read_reply`."""
+    error = data.get("error")
+    code = error.get("code") if isinstance(error, dict) else data.get("code")
+    status = code if isinstance(code, int) and 400 <= code < 600 else 500
+    return _refusal(_problem(status, data, clean), place, model)
+
+
+def fail(kind: str, message: str, *, again: bool = False, throttled: bool = False, garbage: bool = False) -> Outcome:
     completion = Completion(failure=Failure(kind, message), finish="error")
     return Outcome(completion, again=again, throttled=throttled, garbage=garbage)
 
@@ -112,22 +117,22 @@ def _refusal(problem: _Problem, place: str, model: str) -> Outcome:
     if status == 404:
         raise BackendError("E3104", place=place, model=model, said=said)
     if status == 429:
-        return _fail("rate_limit", text, again=True, throttled=True)
+        return fail("rate_limit", text, again=True, throttled=True)
     if status >= 500:
-        return _fail("server", text, again=status in RETRIED)
+        return fail("server", text, again=status in RETRIED)
     if status < 400:
-        return _fail("garbage", f"{text} (redirects are not followed)", garbage=True)
+        return fail("garbage", f"{text} (redirects are not followed)", garbage=True)
     if any(_FILTERED.search(name) for name in names):
-        return _fail("content_filter", text)
+        return fail("content_filter", text)
     if status in {400, 422} and _TOO_LONG.search(" ".join([problem.message, *names]).replace("_", " ")):
-        return _fail("too_long", text)
-    return _fail({403: "refused", 408: "timeout", 413: "too_long"}.get(status, "error"), text)
+        return fail("too_long", text)
+    return fail({403: "refused", 408: "timeout", 413: "too_long"}.get(status, "error"), text)
 
 
 def _read_completion(data: dict[str, Any], place: str) -> Outcome:
     usage = data.get("usage")
     usage = usage if isinstance(usage, dict) else {}
-    tokens_in, tokens_out = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    tokens_in, tokens_out = count_of(usage.get("prompt_tokens")), count_of(usage.get("completion_tokens"))
     served_by = data.get("model")
     text, finish, failure = _read_choices(data.get("choices"))
     if failure is not None:
@@ -188,6 +193,7 @@ def _text_of(content: Any) -> str | None:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _count(value: Any) -> int | None:
+def count_of(value: Any) -> int | None:
+    """A number of tokens as an endpoint reports it; None for what is no number of tokens."""
     plausible = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 31
     return value if plausible else None

@@ -55,8 +55,8 @@ def check_options(options: Mapping[str, Any]) -> Options:
         raise BackendError("E3106", problems=problems) from None
 
 
-def write_request(request: Request, model: str, options: Options) -> bytes:
-    """The request's body. Pure ASCII, so that half a surrogate pair in a user's text cannot stop it here."""
+def write_request(request: Request, model: str, options: Options, *, pieces: bool = False) -> bytes:
+    """The request's body, for an answer in `pieces` or whole. Pure ASCII, so that half a surrogate pair in a user's text cannot stop it here."""
     fields: dict[str, Any] = {
         "model": model,
         "messages": [{"role": message.role, "content": message.text} for message in request.messages],
@@ -64,8 +64,15 @@ def write_request(request: Request, model: str, options: Options) -> bytes:
         # Endpoints hold seeds in 32 bits.
         "seed": request.seed % (1 << 31),
         options.limit_field: request.max_tokens,
-        "stream": False,
+        "stream": pieces,
     }
+    if pieces:
+        # Without it most endpoints do not say what a streamed answer took.
+        fields["stream_options"] = {"include_usage": True}
+    if request.top_p != 1.0:
+        fields["top_p"] = request.top_p
+    if request.stop:
+        fields["stop"] = list(request.stop)
     if request.json_schema is not None:
         schema = {"name": "answer", "schema": request.json_schema, "strict": is_closed(request.json_schema)}
         fields["response_format"] = {"type": "json_schema", "json_schema": schema}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,17 @@ from rung.core.candidate import AdapterSlot
 from rung.core.errors import BackendError, UsageError
 from rung.core.hashing import hash_file
 from rung.core.model import Capabilities, Completion, Failure, ModelRef, Request, TrainingParts
+from rung.core.streaming import Delta, never
 from rung.models.choices import LabelTree, build_tree, score_choices
 from rung.models.embedded import NAME as EMBEDDED
 from rung.models.embedded import embedded_folder
 from rung.models.local_weights import Loaded, config_of, device_of, load, merge, precision_of, weights_of
 from rung.models.memory import return_memory
 from rung.models.packed import pack_linears
+from rung.models.prompt_ids import answer_ids, prompt_ids, too_long
 from rung.models.sizes import sizes_of
 from rung.models.soft_prompt import wear, worn
+from rung.models.transformers_writing import stream_one, write_batch
 from rung.models.weights_check import (
     check_config,
     check_config_file,
@@ -81,10 +84,15 @@ class TransformersModel:
         )
 
     @property
+    def place(self) -> str:
+        """Where the base is loaded from: a folder, or a hub id."""
+        return str(self._place) if self._place.exists() else self.ref.id
+
+    @property
     def _loaded(self) -> Loaded:
         """The weights, read when they are first needed."""
         if self._kept is None:
-            place = str(self._place) if self._place.exists() else self.ref.id
+            place = self.place
             device = self.ref.engine.removeprefix("transformers-")
             whole = self._adapter is not None and (self._adapter / _WHOLE).is_file()
             if self._adapter is not None and whole:
@@ -142,14 +150,10 @@ class TransformersModel:
 
     def encode(self, request: Request, target: str | None = None) -> tuple[list[int], list[int]]:
         """Prompt token ids, and the target's with the end token (empty without one)."""
-        tokenizer = self._loaded.tokenizer
-        turns = [{"role": message.role, "content": message.text} for message in request.messages]
-        prompt = tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=True, return_dict=False)
-        return list(prompt), [] if target is None else self._answer_ids(target)
+        return prompt_ids(self._loaded.tokenizer, request), [] if target is None else self._answer_ids(target)
 
     def _answer_ids(self, text: str) -> list[int]:
-        tokenizer = self._loaded.tokenizer
-        return [*tokenizer(text, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+        return answer_ids(self._loaded.tokenizer, text)
 
     def training_parts(self) -> TrainingParts:
         """Module, encoding and an evaluator for training; the module is this model's own, not a copy."""
@@ -201,13 +205,8 @@ class TransformersModel:
         before = worn(self._loaded.module).ids
         for i, request in enumerate(requests):
             ids = [*before, *self.encode(request)[0]]
-            room = self.capabilities.context_tokens
-            if room and len(ids) + request.max_tokens > room:
-                message = (
-                    f"{len(ids)} prompt tokens and {request.max_tokens} for the answer exceed the context of {room}"
-                )
-                out[i] = Completion(failure=Failure("too_long", message), finish="error", tokens_in=len(ids))
-            else:
+            out[i] = too_long(len(ids), request, self.capabilities.context_tokens)
+            if out[i] is None:
                 prompts[i] = ids
         for batch in self._batches(requests, prompts):
             started = time.perf_counter()
@@ -222,9 +221,10 @@ class TransformersModel:
         kinds: dict[tuple[Any, ...], list[int]] = {}
         for i in prompts:
             request = requests[i]
-            kinds.setdefault((request.choices, request.max_tokens, request.temperature, request.seed), []).append(i)
+            drawn = (request.temperature, request.top_p, request.seed)
+            kinds.setdefault((request.choices, request.max_tokens, *drawn, request.stop), []).append(i)
         batches: list[list[int]] = []
-        for (choices, max_tokens, _, _), places in kinds.items():
+        for (choices, max_tokens, *_), places in kinds.items():
             extra = len(self._tree(choices).tokens) if choices else max_tokens
             batch: list[int] = []
             for i in sorted(places, key=lambda i: len(prompts[i]), reverse=True):
@@ -246,7 +246,7 @@ class TransformersModel:
         try:
             if requests[0].choices:
                 return self._choose(requests, prompts)
-            return self._write(requests[0], prompts)
+            return write_batch(self._answering, requests[0], prompts)
         except (RuntimeError, MemoryError) as error:
             if len(prompts) > 1 and "memory" in str(error).lower():
                 half = len(prompts) // 2
@@ -269,42 +269,18 @@ class TransformersModel:
             )
         return completions
 
-    def _write(self, request: Request, prompts: Sequence[list[int]]) -> list[Completion]:
-        import torch
-
-        module, tokenizer = self._answering.module, self._answering.tokenizer
-        width = max(len(prompt) for prompt in prompts)
-        end = tokenizer.eos_token_id
-        soft = worn(module)
-        ids = torch.full((len(prompts), width), end, dtype=torch.long)
-        mask = torch.zeros_like(ids)
-        # A prefix in the cache stands before the padding.
-        mask[:, : soft.cached] = 1
-        for i, prompt in enumerate(prompts):
-            own = prompt[soft.cached :]
-            ids[i, width - len(own) :] = torch.tensor(own)
-            mask[i, width - len(own) :] = 1
-        sampling: dict[str, Any] = {"do_sample": False}
-        with torch.random.fork_rng():
-            if request.temperature > 0:
-                sampling = {"do_sample": True, "temperature": request.temperature, "top_p": 1.0, "top_k": 0}
-                torch.manual_seed(request.seed)
-            with torch.inference_mode():
-                out = module.generate(
-                    input_ids=ids.to(self._loaded.device),
-                    attention_mask=mask.to(self._loaded.device),
-                    max_new_tokens=request.max_tokens,
-                    pad_token_id=end,
-                    eos_token_id=end,
-                    past_key_values=soft.cache(len(prompts)),
-                    **sampling,
+    def stream(self, request: Request, cancelled: Callable[[], bool] = never) -> Iterator[Delta]:
+        """Pieces as they come. A choice comes in one piece, and so does what fails before it begins."""
+        ids = [*worn(self._loaded.module).ids, *self.encode(request)[0]]
+        if request.choices or too_long(len(ids), request, self.capabilities.context_tokens):
+            (completion,) = self.generate([request])
+            yield Delta("" if completion.failure else completion.text, completion)
+            return
+        started = time.perf_counter()
+        for delta in stream_one(self._answering, request, ids, cancelled):
+            if delta.completion is not None:
+                seconds, by = time.perf_counter() - started, "" if delta.completion.failure else self.ref.id
+                delta = replace(
+                    delta, completion=replace(delta.completion, seconds=seconds, tokens_in=len(ids), served_by=by)
                 )
-        completions = []
-        for row in out[:, width:].tolist():
-            stopped = end in row
-            kept = row[: row.index(end)] if stopped else row
-            text = tokenizer.decode(kept, skip_special_tokens=True).strip()
-            completions.append(
-                Completion(text=text, finish="stop" if stopped else "length", tokens_out=len(kept) + stopped)
-            )
-        return completions
+            yield delta

@@ -30,7 +30,6 @@ class Ask:
     changes: Mapping[str, Any] = field(default_factory=dict)
     seen_by: frozenset[str] | None = None
     key: str = ""
-    streamed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ class Outcome:
 
     answer: Answer
     request: Request | None = None
-    completion: Completion = Completion()
+    completion: Completion | None = None
     seconds_queue: float = 0.0
     seconds_engine: float = 0.0
 
@@ -47,7 +46,19 @@ class Outcome:
 class Job:
     """One question in an engine's hands. Made and awaited on the event loop; `cancelled` is read by the engine."""
 
-    __slots__ = ("_engine", "_loop", "_why", "ask", "cancelled", "created", "done", "held", "on_end", "on_text", "started")
+    __slots__ = (
+        "_engine",
+        "_why",
+        "ask",
+        "cancelled",
+        "created",
+        "done",
+        "held",
+        "loop",
+        "on_end",
+        "on_text",
+        "started",
+    )
 
     def __init__(
         self,
@@ -66,7 +77,7 @@ class Job:
         self._why = "cancelled"
         self.created = self.started = time.monotonic()
         self._engine = engine
-        self._loop = loop
+        self.loop = loop
 
     @property
     def key(self) -> str:
@@ -77,10 +88,10 @@ class Job:
         self.cancelled, self._why = True, kind
         outcome = self.failed()
         if self._engine.line.drop(self):
-            self._end(outcome)
+            self.end(outcome)
         else:
             # The engine puts it down soon, and says then what it took.
-            self._resolve(outcome)
+            self.resolve(outcome)
 
     def failed(self, failure: Failure | None = None) -> Outcome:
         """The outcome of a failure; without one, that it was given up."""
@@ -91,17 +102,17 @@ class Job:
         waited = (now if self.started == self.created else self.started) - self.created
         return Outcome(answer, seconds_queue=waited, seconds_engine=now - self.created - waited)
 
-    def _resolve(self, outcome: Outcome) -> None:
+    def resolve(self, outcome: Outcome) -> None:
         if not self.done.done():
             self.done.set_result(outcome)
 
-    def _end(self, outcome: Outcome) -> None:
-        self._resolve(outcome)
+    def end(self, outcome: Outcome) -> None:
+        self.resolve(outcome)
         if self.on_end is not None:
             self.on_end(outcome)
             self.on_end = None
 
-    def _show(self, text: str) -> None:
+    def show(self, text: str) -> None:
         if self.on_text is not None and not self.done.done():
             self.on_text(text)
 
@@ -186,17 +197,21 @@ class Engine:
             self._running += n
 
     def _answer(self, jobs: Sequence[Job]) -> None:
-        self._settle([(job, job.failed()) for job in jobs if job.cancelled])
-        alive = [job for job in jobs if not job.cancelled]
-        groups: dict[frozenset[str] | None, list[Job]] = {}
-        for job in alive:
-            groups.setdefault(job.ask.seen_by, []).append(job)
-        ready = [pair for seen_by, group in groups.items() for pair in self._prepared(group, seen_by)]
+        ready = self._ready(jobs)
         lone = len(ready) == 1
         apart = [pair for pair in ready if self._in_pieces(*pair, lone=lone)]
         self._together([pair for pair in ready if pair not in apart])
         for job, request in apart:
             self._piecewise(job, request)
+
+    def _ready(self, jobs: Sequence[Job]) -> list[tuple[Job, Request]]:
+        """Those that somebody still waits for, with what is put to the model."""
+        self._settle([(job, job.failed()) for job in jobs if job.cancelled])
+        alive = [job for job in jobs if not job.cancelled]
+        groups: dict[frozenset[str] | None, list[Job]] = {}
+        for job in alive:
+            groups.setdefault(job.ask.seen_by, []).append(job)
+        return [pair for seen_by, group in groups.items() for pair in self._prepared(group, seen_by)]
 
     def _in_pieces(self, job: Job, request: Request, *, lone: bool) -> bool:
         """Asked for in pieces; or alone, since only an answer in pieces can be stopped when nobody waits for it any more."""
@@ -211,7 +226,7 @@ class Engine:
                 # One question that breaks retrieval may not take the others with it.
                 return [pair for job in jobs for pair in self._prepared([job], seen_by)]
             _log.warning("a question could not be prepared: %s", type(error).__name__, exc_info=True)
-            self._settle([(jobs[0], jobs[0].failed(_failure_of(error)))])
+            self._settle([(jobs[0], jobs[0].failed(failure_of(error)))])
             return []
         return [(job, changed(request, job.ask.changes)) for job, request in zip(jobs, requests, strict=True)]
 
@@ -222,7 +237,7 @@ class Engine:
             completions = complete(self.opened, [request for _, request in pairs])
         except Exception as error:
             _log.warning("the model failed: %s", error, exc_info=not isinstance(error, BackendError))
-            completions = [Completion(failure=_failure_of(error), finish="error")] * len(pairs)
+            completions = [Completion(failure=failure_of(error), finish="error")] * len(pairs)
         self._settle([(job, self._outcome(job, r, c)) for (job, r), c in zip(pairs, completions, strict=True)])
 
     def _piecewise(self, job: Job, request: Request) -> None:
@@ -230,11 +245,11 @@ class Engine:
         try:
             for delta in stream(self.opened.model, request, lambda: job.cancelled):
                 if delta.text and job.held is not None and (piece := job.held.take(delta.text)):
-                    _tell(job._loop, job._show, piece)
+                    tell(job.loop, job.show, piece)
                 completion = delta.completion or completion
         except Exception as error:
             _log.warning("the model failed: %s", error, exc_info=not isinstance(error, BackendError))
-            completion = Completion(failure=_failure_of(error), finish="error")
+            completion = Completion(failure=failure_of(error), finish="error")
         if completion is None:
             completion = Completion(failure=Failure("garbage", "the answer broke off"), finish="error")
         self._settle([(job, self._outcome(job, request, completion))])
@@ -252,29 +267,33 @@ class Engine:
         """Hand outcomes to the event loop, all of one batch with one call."""
         loops: dict[asyncio.AbstractEventLoop, list[tuple[Job, Outcome]]] = {}
         for job, outcome in outcomes:
-            loops.setdefault(job._loop, []).append((job, outcome))
+            loops.setdefault(job.loop, []).append((job, outcome))
         for loop, part in loops.items():
-            _tell(loop, _resolve_all, part)
+            tell(loop, _resolve_all, part)
 
 
 def changed(request: Request, changes: Mapping[str, Any]) -> Request:
     """A request as the caller wants it; the very same one where nothing is changed."""
     if not changes:
         return request
-    return replace(request, **(dict(changes) | {"max_tokens": min(request.max_tokens, changes.get("max_tokens", 1 << 30))}))
+    return replace(
+        request, **(dict(changes) | {"max_tokens": min(request.max_tokens, changes.get("max_tokens", 1 << 30))})
+    )
 
 
 def _resolve_all(outcomes: Sequence[tuple[Job, Outcome]]) -> None:
     for job, outcome in outcomes:
-        job._end(outcome)
+        job.end(outcome)
 
 
-def _tell(loop: asyncio.AbstractEventLoop, call: Callable[[Any], object], value: Any) -> None:
+def tell(loop: asyncio.AbstractEventLoop, call: Callable[[Any], object], value: Any) -> None:
     try:
         loop.call_soon_threadsafe(call, value)
     except RuntimeError:
         _log.info("an answer came after the server had closed")
 
 
-def _failure_of(error: Exception) -> Failure:
-    return Failure("refused" if isinstance(error, BackendError) else "error", str(error) if isinstance(error, BackendError) else "")
+def failure_of(error: Exception) -> Failure:
+    return Failure(
+        "refused" if isinstance(error, BackendError) else "error", str(error) if isinstance(error, BackendError) else ""
+    )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from rung.core.candidate import OutputSlot
+from rung.core.steps import in_one_piece
+from rung.serving.refusals import broken
 from rung.text.steps import ANSWER_NAMES, strip_marks
 
 _UNSURE = 2 * max(map(len, ANSWER_NAMES)) + 16
@@ -13,8 +15,9 @@ _CLOSERS = "\"'`*\u201d\u2019」』 \t\r\n"
 
 def can_stream(output: OutputSlot) -> bool:
     """Whether an answer may be shown while it is written: no choice, no JSON, no step that may still change its beginning."""
-    plain = all(step.name == "strip_marks" and not step.arguments for step in output.steps)
-    return plain and not output.choices and output.json_schema is None
+    if output.choices or output.json_schema is not None or in_one_piece(output.steps, output.shown):
+        return False
+    return not any(step.arguments for step in output.steps)
 
 
 class Held:
@@ -34,20 +37,22 @@ class Held:
         begun = self._text.lstrip()
         if self._bare is None and (len(begun) >= _UNSURE or (begun and begun[0] in _MARKS)):
             # An answer that opens with a mark may turn out to be wrapped in it; it is shown when it is whole.
-            self._bare = begun[0] not in _MARKS and strip_marks(begun).startswith(begun.rstrip(_CLOSERS))
+            bare = strip_marks(begun)
+            self._bare = begun[0] not in _MARKS and isinstance(bare, str) and bare.startswith(begun.rstrip(_CLOSERS))
         if not self._bare:
             return ""
         if not self._shown:
             self._text = begun
         return self._out(len(self._text.rstrip()))
 
-    def rest(self, answer: str) -> str | None:
-        """What is still to be shown of the finished answer; None where it does not begin with what was shown."""
-        if not answer.startswith(self._text[: self._shown]):
-            return None
-        return answer[self._shown :]
-
     def _out(self, end: int) -> str:
         piece = self._text[self._shown : end]
         self._shown = max(self._shown, end)
         return piece
+
+
+def rest_of(answer: str, shown: str) -> str:
+    """What is still to be shown of a finished answer. Raises Refusal where it does not begin with what was shown."""
+    if not answer.startswith(shown):
+        raise broken()
+    return answer[len(shown) :]

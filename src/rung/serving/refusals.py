@@ -16,6 +16,7 @@ _STATUS = {
     "unparsable": 422,
     "timeout": 504,
     "cancelled": 499,
+    "stopped": 503,
     "rate_limit": 503,
     "refused": 503,
     "server": 502,
@@ -28,6 +29,7 @@ _SAYS = {
     "unparsable": "The model's answer cannot be read as an answer of this task.",
     "timeout": "The answer took longer than this server allows.",
     "cancelled": "The request was cancelled.",
+    "stopped": "This server was stopped before the answer was finished.",
     "rate_limit": "The engine behind this server is busy; try again later.",
     "refused": "The engine behind this server cannot be reached.",
     "server": "The engine behind this server failed.",
@@ -87,6 +89,14 @@ def not_found() -> Refusal:
 def broken() -> Refusal:
     """What is said of our own bugs: nothing that a stranger could use."""
     return Refusal(500, "The server failed on this request.", kind="server_error", code="internal_error")
+
+
+def no_store() -> Refusal:
+    """Keys, counts or feedback cannot be read or kept now."""
+    return Refusal(
+        503, "The server's database does not answer; try again later.",
+        kind="server_error", code="unavailable", headers=retry_after(10),
+    )  # fmt: skip
 
 
 def retry_after(seconds: float) -> dict[str, str]:

@@ -69,11 +69,10 @@ def _folded(text: str, *, closed: bool) -> _Folded:
     chars: list[str] = []
     places: list[int] = []
     for place, char in enumerate(text):
-        if unicodedata.category(char) in {"Cf", "Mn"}:
-            continue
-        for part in unicodedata.normalize("NFKC", _simple(char)).casefold():
-            chars.append(" " if part.isspace() else part)
-            places.append(place)
+        for part in _simple(char):
+            if part != " " or chars[-1:] != [" "]:
+                chars.append(part)
+                places.append(place)
     if not closed:
         return _Folded("".join(chars), tuple(places))
     kept = [n for n, char in enumerate(chars) if not (_gap(char) and _beside_cjk(chars, n))]
@@ -85,18 +84,23 @@ def _gap(char: str) -> bool:
 
 
 def _beside_cjk(chars: Sequence[str], n: int) -> bool:
-    """Whether the run of gaps that a place lies in has a Chinese character on both sides."""
+    """Whether the run of gaps that a place lies in stands between two characters, one of them Chinese."""
     left, right = n, n
     while left >= 0 and _gap(chars[left]):
         left -= 1
     while right < len(chars) and _gap(chars[right]):
         right += 1
-    return left >= 0 and right < len(chars) and is_cjk(chars[left]) and is_cjk(chars[right])
+    return left >= 0 and right < len(chars) and (is_cjk(chars[left]) or is_cjk(chars[right]))
 
 
 @lru_cache(maxsize=1 << 15)
 def _simple(char: str) -> str:
-    return char if char.isascii() else to_simplified(char)
+    """What a character is compared as: half width, small, simplified, without accents; nothing for one that does not show."""
+    if is_cjk(char):
+        return unicodedata.normalize("NFKC", to_simplified(char)).casefold()
+    plain = unicodedata.normalize("NFKD", char).casefold()
+    shown = [" " if part.isspace() else part for part in plain if unicodedata.category(part) not in {"Cf", "Mn"}]
+    return "".join(shown)
 
 
 def _terms(text: str, terms: tuple[str, ...]) -> Iterator[_Hit]:

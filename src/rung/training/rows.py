@@ -77,6 +77,7 @@ def _row(record: dict[str, Any]) -> TrainingRow:
     request = dict(record["request"])
     request["messages"] = tuple(Message(**message) for message in request["messages"])
     request["choices"] = tuple(request["choices"])
+    request["stop"] = tuple(request.get("stop", ()))
     return TrainingRow(
         record["id"],
         Request(**request),

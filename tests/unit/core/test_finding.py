@@ -100,9 +100,7 @@ def test_what_a_caller_may_see_is_bound_to_every_search() -> None:
     assert all(narrowed["seen_by"] == {"staff"} for _, _, _, narrowed in shelf.asked)
 
 
-def test_equal_weights_rank_as_the_index_does_and_others_lean(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_equal_weights_rank_as_the_index_does_and_others_lean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     items = [Item(str(n), text, PLACE) for n, text in enumerate(TEXTS)]
     name = build_index(items, encoder=LetterEncoder(), indexes=tmp_path, kind="passages")
     index = Index(tmp_path / name.split("@")[0], LetterEncoder())

@@ -106,7 +106,9 @@ def test_the_saved_folder_loads_in_peft_and_answers_the_same_there(base: Path, t
             ids = torch.tensor([plain.encode(request)[0]])
             mask = torch.ones_like(ids)
             out = module.generate(input_ids=ids, attention_mask=mask, max_new_tokens=request.max_tokens)
-            expected.append(plain._loaded.tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True).strip())
+            said = plain._loaded.tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True)
+            # A character that the length limit cuts is left out.
+            expected.append(said.removesuffix("\ufffd").strip())
     assert texts(served(base, tmp_path / "adapter"), ASKED) == expected
 
 
@@ -120,7 +122,7 @@ def test_answers_do_not_depend_on_the_batch(
     together = scores(model, CHOSEN)
     for shortest in (1, 10**6):
         # With the beginning that prompts share computed once, and without.
-        monkeypatch.setattr(choices, "_MIN_SHARED", shortest)
+        monkeypatch.setattr(choices, "MIN_SHARED", shortest)
         np.testing.assert_allclose(scores(model, CHOSEN), together, atol=1e-4)
         np.testing.assert_allclose(np.concatenate([scores(model, [one]) for one in CHOSEN]), together, atol=1e-4)
 

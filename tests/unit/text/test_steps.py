@@ -26,7 +26,7 @@ SCHEMA = {
 
 
 def test_every_registered_step_is_there() -> None:
-    assert {find("step", name).__module__ for name in parts("step")} == {"rung.text.steps"}
+    assert all(callable(find("step", name)) for name in parts("step"))
 
 
 @pytest.mark.parametrize(

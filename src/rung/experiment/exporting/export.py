@@ -16,7 +16,6 @@ from rung.core.errors import UsageError, WriteError
 from rung.core.hashing import hash_file
 from rung.core.method import Progress, Silent
 from rung.core.prompt import render
-from rung.experiment.exporting.gguf_file import QUANTS, Quant, read_shape, write_gguf
 from rung.experiment.exporting.llama_factory import write_llama_factory
 from rung.experiment.exporting.modelfile import find_family, is_kept, modelfile
 from rung.experiment.exporting.proof import QUESTIONS, prove, set_exam
@@ -32,6 +31,7 @@ from rung.experiment.exporting.weights import (
 )
 from rung.models.embedded import NAME as EMBEDDED
 from rung.models.embedded import embedded_folder
+from rung.models.gguf_file import QUANTS, Quant, read_shape, write_gguf
 from rung.store.export import FILE, ExportRecord, Form, Proof
 from rung.store.runs import RunFolder
 

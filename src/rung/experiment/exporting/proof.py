@@ -21,9 +21,9 @@ from rung.core.method import Progress, Silent
 from rung.core.model import Completion, Request
 from rung.core.registry import find
 from rung.core.task import Example
-from rung.experiment.exporting.gguf_file import Quant
 from rung.experiment.exporting.subject import Subject
 from rung.methods.slots import seeded_sample
+from rung.models.gguf_file import Quant
 from rung.models.llama_cpp_local import LlamaCppModel
 from rung.models.local_weights import Loaded, adapt
 from rung.models.transformers_local import TransformersModel

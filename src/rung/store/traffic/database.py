@@ -6,22 +6,23 @@ import fcntl
 import os
 import secrets
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from sqlalchemy import Column, Connection, Select, Table, delete, select, text, tuple_
+from sqlalchemy import Connection, Select, Table, and_, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from rung.core.durable import writing
-from rung.core.errors import DataError, RungError
+from rung.core.errors import DataError
 from rung.store.traffic import keys as key_book
 from rung.store.traffic.engines import Engines, address_of, make_engines, told, upgrade
-from rung.store.traffic.erasing import Erased, Person, find_person, remove_traces
+from rung.store.traffic.erasing import Erased, find_person, remove_traces
 from rung.store.traffic.keeping import Keeping, Mask
 from rung.store.traffic.keys import Quota
-from rung.store.traffic.mending import Mended, back_up, backup_due, damage, mend
+from rung.store.traffic.mending import Mended, back_up, backup_due, damage, empty_log, mend, set_aside
 from rung.store.traffic.records import Feedback, Key, Trace
 from rung.store.traffic.tables import feedback as said
 from rung.store.traffic.tables import feedback_from, feedback_row, settings, trace_from, trace_row, traces
@@ -51,7 +52,7 @@ class Traffic:
 
         `texts=False`: of what people and models said, only lengths, languages and keyed hashes are kept. `mask`: changes
         every text before it is kept. A damaged SQLite database is set aside and restored: see `mended`. Raises UsageError
-        E7051, E1102; BackendError E7052; DataError E7053; WriteError; DataError E7058 where a damaged one is in use.
+        E7051, E1102; BackendError E7052; DataError E7053; WriteError.
         """
         engines = make_engines(address_of(url))
         lock, mended = None, None
@@ -134,17 +135,17 @@ class Traffic:
         return (feedback_from(row) for row in self._pages(query, said, limit))
 
     def _pages(self, query: Select[Any], table: Table, limit: int | None) -> Iterator[Any]:
-        order: tuple[Column[Any], Column[Any]] = (table.c.at, table.c.id)
-        query, last, left = query.order_by(*order), None, limit
+        at, id = table.c.at, table.c.id
+        page, left = query.order_by(at, id), limit
         while left is None or left > 0:
             size = _PAGE if left is None else min(_PAGE, left)
-            page = query if last is None else query.where(tuple_(*order) > tuple_(*last))
             with self._told(), self._engines.reading.connect() as connection:
                 rows = connection.execute(page.limit(size)).mappings().all()
             yield from rows
             if len(rows) < size:
                 return
-            last = (rows[-1]["at"], rows[-1]["id"])
+            last = rows[-1]
+            page = query.where(or_(at > last["at"], and_(at == last["at"], id > last["id"]))).order_by(at, id)
             left = None if left is None else left - len(rows)
 
     def new_key(
@@ -200,20 +201,19 @@ class Traffic:
         """Take one person's traces out, from the backup too: those that hold a text, of a key, or one by its id.
 
         `contains` is looked for in every text and in feedback, whatever its case and width; several are all needed. Files
-        that were set aside as damaged are named, not changed. Raises DataError E7059 where nobody is named.
+        that were set aside as damaged are named, not changed. Raises DataError E7058 where nobody is named.
         """
         if not (contains.strip() or key or trace):
-            raise DataError("E7059")
-        person = Person(contains=contains, fingerprint=self.fingerprint(contains), key=key)
+            raise DataError("E7058")
         removed = Erased()
         for page in self._erasable(tenant, key, trace):
-            ids = find_person(page, self._said_of(page), person)
+            ids = find_person(page, self._said_of(page), contains.strip(), self.fingerprint(contains))
             with self._told(), self._engines.lasting.begin() as connection:
                 removed += remove_traces(connection, ids)
         self._shrink()
         if self._engines.path is not None:
             self.back_up()
-            removed += Erased(files=_set_aside(self._engines.path))
+            removed += Erased(files=tuple(map(str, set_aside(self._engines.path))))
         return removed
 
     def _erasable(self, tenant: str | None, key: str, trace: str) -> Iterator[list[Trace]]:
@@ -232,12 +232,9 @@ class Traffic:
             return [feedback_from(row) for row in connection.execute(query).mappings()]
 
     def _shrink(self) -> None:
-        """Have what was taken out leave the log too."""
-        if self._engines.path is None:
-            return
-        with self._told(), self._engines.reading.connect() as connection:
-            connection = connection.execution_options(isolation_level="AUTOCOMMIT")
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        """Have what was taken out leave SQLite's log too."""
+        if self._engines.path is not None:
+            empty_log(self._engines.path)
 
     def back_up(self) -> Path | None:
         """Write the backup of a SQLite database anew; None for PostgreSQL, whose backups are its administrator's."""
@@ -266,5 +263,79 @@ class Traffic:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _told(self) -> Any:
+    def _told(self) -> AbstractContextManager[None]:
         return told(self._engines.place, self._engines.path)
+
+
+def _prepared(engines: Engines, path: Path) -> tuple[IO[str], Mended | None]:
+    """A SQLite file that is there, sound, of today's form and backed up; and the lock that says it is in use.
+
+    Who comes first looks at it alone; who comes while it is in use leaves it as it is.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.with_name(path.name + ".lock").open("a+", encoding="ascii")
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            with told(engines.place, path):
+                upgrade(engines)
+            return lock, None
+        mended = _look_after(engines, path)
+        fcntl.flock(lock, fcntl.LOCK_SH)
+    except BaseException:
+        lock.close()
+        raise
+    return lock, mended
+
+
+def _look_after(engines: Engines, path: Path) -> Mended | None:
+    def build() -> None:
+        with writing(path):
+            # Before SQLite makes it: what people ask is for nobody else on this machine.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        with told(engines.place, path):
+            upgrade(engines)
+
+    now = datetime.now(UTC)
+    with writing(path):
+        reason = damage(path) if path.exists() else ""
+    mended = mend(path, reason, now, build) if reason else None
+    if mended is None:
+        build()
+    if mended or backup_due(path, now):
+        back_up(path)
+    return mended
+
+
+def _salt(engines: Engines) -> bytes:
+    """The secret that texts are hashed with, made with the database."""
+    with engines.reading.connect() as connection:
+        found = connection.execute(select(settings.c.value).where(settings.c.name == _SALT)).scalar()
+    if found is None:
+        with engines.lasting.begin() as connection:
+            _put(connection, settings, [{"name": _SALT, "value": secrets.token_hex(32)}])
+            found = connection.execute(select(settings.c.value).where(settings.c.name == _SALT)).scalar_one()
+    return bytes.fromhex(found)
+
+
+def _put(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert rows; one whose id is there already changes nothing."""
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    connection.execute(insert(table).on_conflict_do_nothing(), rows)
+
+
+def _between(query: Select[Any], table: Table, since: datetime | None, until: datetime | None) -> Select[Any]:
+    if since is not None:
+        query = query.where(table.c.at >= since)
+    return query if until is None else query.where(table.c.at < until)
+
+
+def _of(query: Select[Any], table: Table, **wanted: str | None) -> Select[Any]:
+    """Only the rows that have these values."""
+    for name, value in wanted.items():
+        if value is not None:
+            query = query.where(table.c[name] == value)
+    return query

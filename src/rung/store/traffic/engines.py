@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,12 +11,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import DataError as ImpossibleValue
 
 from rung.core.durable import free_space
 from rung.core.errors import BackendError, DataError, UsageError, WriteError
 from rung.store.traffic.tables import SCHEMA, VERSION_TABLE
 
+ADDRESS = "RUNG_TRAFFIC"
+"""The environment variable that names another database than the file in the folder of what is served."""
+FILE = "traffic.sqlite"
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _WAIT = 20.0
 """Seconds that a writer waits for another process's write to end."""
@@ -57,6 +62,11 @@ def address_of(url: str | Path) -> URL:
     raise UsageError("E7051", scheme=found.drivername)
 
 
+def address_in(folder: Path) -> str | Path:
+    """Where the traffic of what is served from a folder lies: what RUNG_TRAFFIC says, or a file there."""
+    return os.environ.get(ADDRESS) or folder / FILE
+
+
 def make_engines(url: URL) -> Engines:
     """Nothing is connected yet. Raises UsageError E1102 without the driver of PostgreSQL."""
     if url.drivername == "sqlite":
@@ -64,7 +74,9 @@ def make_engines(url: URL) -> Engines:
         durable = (("NORMAL", "BEGIN"), ("NORMAL", "BEGIN IMMEDIATE"), ("FULL", "BEGIN IMMEDIATE"))
         return Engines(str(path), path, *(_sqlite(url, sync, begin) for sync, begin in durable))
     try:
-        engine = create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10, "application_name": "rung"})
+        engine = create_engine(
+            url, pool_pre_ping=True, connect_args={"connect_timeout": 10, "application_name": "rung"}
+        )
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         raise UsageError("E1102", kind="store", name="postgresql", package="psycopg", extra="postgres") from error
     return Engines(url.render_as_string(hide_password=True), None, engine, engine, engine)
@@ -95,9 +107,12 @@ def _sqlite(url: URL, synchronous: str, begin: str) -> Engine:
 
 @contextmanager
 def told(place: str, path: Path | None = None) -> Iterator[None]:
-    """A database's refusal in plain words: WriteError E5001, E5002 for a disk's, else BackendError E7052."""
+    """A database's refusal in plain words: DataError E7059 for a value, WriteError E5001, E5002 for a disk's, else
+    BackendError E7052."""
     try:
         yield
+    except (ImpossibleValue, IntegrityError, OverflowError) as error:
+        raise DataError("E7059", place=place, reason=type(error).__name__) from None
     except DatabaseError as error:
         reason = str(error.orig).strip().splitlines()[0] if error.orig and str(error.orig).strip() else "no answer"
         if path is not None and "full" in reason:

@@ -52,7 +52,9 @@ def make_key(
     if not tenant.strip() or not tenant.isprintable():
         raise UsageError("E7056", what="tenant", value=tenant, allowed=f"1-{_LONGEST_NAME}")
     if not wanted or (unknown := wanted.difference(SCOPES)):
-        raise UsageError("E7056", what="scope", value=", ".join(sorted(unknown)) if wanted else "", allowed=", ".join(SCOPES))
+        raise UsageError(
+            "E7056", what="scope", value=", ".join(sorted(unknown)) if wanted else "", allowed=", ".join(SCOPES)
+        )
     for what in ("requests_per_minute", "tokens_per_day"):
         if (limit := getattr(quota, what)) is not None and limit < 1:
             raise UsageError("E7056", what=what, value=limit, allowed=">= 1")

@@ -6,7 +6,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from rung.store.traffic.tables import Json, Moment, feedback, keys, settings, tr
 BACKUP_AFTER = timedelta(days=1)
 _LAST = 253_402_300_799_999_999
 """Microseconds at the end of the year 9999, after which there is no date."""
+_SAVED = (("settings", settings), ("keys", keys), ("traces", traces), ("feedback", feedback))
 _SIDE = ("-wal", "-shm")
 _IN_FULL = 256 << 20
 """Bytes up to which indexes are held against their tables too, when a database is opened."""
@@ -58,18 +59,64 @@ def backup_path(path: Path) -> Path:
 
 
 def damage(path: Path) -> str:
-    """What is wrong with a database, in SQLite's words; '' when nothing is."""
-    check = "integrity_check" if path.stat().st_size <= _IN_FULL else "quick_check"
+    """What is wrong with a database, mostly in SQLite's words; '' when nothing is."""
+    head, size = _head(path), path.stat().st_size
+    if not size:
+        # For SQLite an empty file is an empty database.
+        return "the file is empty" if backup_path(path).exists() else ""
+    if not head.startswith(b"SQLite format 3\0") or not {1, 2}.issuperset(head[18:20]):
+        return "the header is damaged"
     try:
-        with closing(sqlite3.connect(path, timeout=20, isolation_level=None)) as connection:
-            found = str(connection.execute(f"PRAGMA {check}(1)").fetchone()[0])
-            return "" if found == "ok" else found
+        with closing(_raw(path)) as connection:
+            found = str(
+                connection.execute(f"PRAGMA {'integrity' if size <= _IN_FULL else 'quick'}_check(1)").fetchone()[0]
+            )
+            if found != "ok":
+                return found
+            return _unreadable(connection) if size <= _IN_FULL else ""
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-            return ""
-        return str(error)
+        busy = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN}
+        return "" if error.sqlite_errorcode in busy else str(error)
     except sqlite3.DatabaseError as error:
         return str(error)
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(20)
+
+
+def _raw(path: Path) -> sqlite3.Connection:
+    """A connection below our types: a text that is none is read as nothing."""
+    connection = sqlite3.connect(path, timeout=20, isolation_level=None)
+    connection.text_factory = _text
+    return connection
+
+
+def _text(data: bytes) -> str | None:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _unreadable(connection: sqlite3.Connection) -> str:
+    """The first row whose values cannot be, which SQLite's own check does not see; '' when there is none."""
+    there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    for _, table in _SAVED:
+        if table.name in there:
+            for n, row in enumerate(connection.execute(_select(table)), 1):
+                if not _whole(table, row):
+                    return f"row {n} of {table.name} cannot be read"
+    return ""
+
+
+def _select(table: Table) -> str:
+    return f'SELECT {_listed(table)} FROM "{table.name}" ORDER BY rowid'
+
+
+def _listed(table: Table) -> str:
+    return ", ".join(f'"{column.name}"' for column in table.columns)
 
 
 def backup_due(path: Path, now: datetime) -> bool:
@@ -96,6 +143,17 @@ def back_up(path: Path) -> None:
             sync(path.parent)
         finally:
             working.unlink(missing_ok=True)
+
+
+def empty_log(path: Path) -> None:
+    """Move what the log holds into the database, and leave nothing in the log; readers may put that off."""
+    with closing(sqlite3.connect(path, timeout=20, isolation_level=None)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def set_aside(path: Path) -> list[Path]:
+    """Damaged files of earlier days."""
+    return sorted(path.parent.glob(f"{path.name}.damaged-*"))
 
 
 def mend(path: Path, reason: str, now: datetime, build: Callable[[], None]) -> Mended:
@@ -132,9 +190,6 @@ def mend(path: Path, reason: str, now: datetime, build: Callable[[], None]) -> M
     return Mended(path, reason, kept, made, restored if made else {}, read)
 
 
-_SAVED = (("settings", settings), ("keys", keys), ("traces", traces), ("feedback", feedback))
-
-
 def _counts(path: Path) -> dict[str, int]:
     with closing(sqlite3.connect(path)) as connection:
         return {
@@ -146,21 +201,19 @@ def _counts(path: Path) -> dict[str, int]:
 
 def _read_out(damaged: Path, path: Path) -> None:
     """Rows of the damaged database that are whole, and not there yet."""
-    with closing(sqlite3.connect(damaged)) as source, closing(sqlite3.connect(path)) as target:
+    with closing(_raw(damaged)) as source, closing(_raw(path)) as target:
         target.execute("PRAGMA foreign_keys=ON")
+        target.execute("BEGIN IMMEDIATE")
         for _, table in _SAVED:
-            names = [column.name for column in table.columns]
-            listed = ", ".join(f'"{name}"' for name in names)
-            put = f'INSERT OR IGNORE INTO "{table.name}" ({listed}) VALUES ({", ".join("?" * len(names))})'
+            put = f'INSERT OR IGNORE INTO "{table.name}" ({_listed(table)}) VALUES ({", ".join("?" * len(table.columns))})'
             for order in ("", " DESC"):
                 # From both ends: one damaged page in the middle hides only what lies on it.
-                for row in _rows(source, f'SELECT {listed} FROM "{table.name}" ORDER BY rowid{order}'):
-                    if _whole(table, row):
-                        try:
+                for row in _rows(source, _select(table) + order):
+                    # What was said of an answer that is lost belongs to nothing.
+                    with suppress(sqlite3.IntegrityError):
+                        if _whole(table, row):
                             target.execute(put, row)
-                        except sqlite3.IntegrityError:
-                            continue  # Feedback on an answer that is lost.
-        target.commit()
+        target.execute("COMMIT")
 
 
 def _rows(source: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:

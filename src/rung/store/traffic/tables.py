@@ -46,8 +46,10 @@ class Moment(TypeDecorator[datetime]):
         return (passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        return None if value is None else datetime.fromtimestamp(value // 1_000_000, UTC).replace(
-            microsecond=value % 1_000_000
+        return (
+            None
+            if value is None
+            else datetime.fromtimestamp(value // 1_000_000, UTC).replace(microsecond=value % 1_000_000)
         )
 
 
@@ -155,7 +157,9 @@ keys = Table(
     Column("revoked", Moment),
     Column("secret_hash", Text, nullable=False, unique=True),
 )
-settings = Table("rung_settings", metadata, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
+settings = Table(
+    "rung_settings", metadata, Column("name", Text, primary_key=True), Column("value", Text, nullable=False)
+)
 
 _TUPLES = ("passages", "shots", "citations", "flags")
 _MEASURED = tuple(each.name for each in fields(Measured))
@@ -198,5 +202,6 @@ def key_row(key: Key, secret_hash: str) -> dict[str, Any]:
 def key_from(row: RowMapping) -> Key:
     known = {each.name: row[each.name] for each in fields(Key)}
     labels = known["labels"]
-    return Key(**known | {"scopes": frozenset(known["scopes"]), "labels": None if labels is None else frozenset(labels)})
-
+    return Key(
+        **known | {"scopes": frozenset(known["scopes"]), "labels": None if labels is None else frozenset(labels)}
+    )

@@ -9,10 +9,10 @@ import pytest
 from tiny_llama import LABELS
 
 from rung.core.model import Message, Request
-from rung.experiment.exporting.gguf_file import read_shape, write_gguf
-from rung.experiment.exporting.gguf_tokenizer import read_tokenizer
 from rung.experiment.exporting.modelfile import find_family
 from rung.models.embedded import _source, embedded_folder
+from rung.models.gguf_file import read_shape, write_gguf
+from rung.models.gguf_tokenizer import read_tokenizer
 from rung.models.transformers_local import TransformersModel
 
 TEXTS = ("Rent of 1,250.75 for 12 months", "押金什么时候退还？", "it's\tTwo  spaces\n\nand 3rd", "<|im_end|> 007")

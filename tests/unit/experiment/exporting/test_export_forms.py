@@ -18,11 +18,12 @@ import rung
 from rung.cli.main import app
 from rung.core.errors import RungError, TargetNotMet, UsageError, WriteError
 from rung.core.hashing import hash_file
-from rung.experiment.exporting import gguf_file, proof
-from rung.experiment.exporting.gguf_file import read_shape, write_gguf
-from rung.experiment.exporting.gguf_tokenizer import read_tokenizer
+from rung.experiment.exporting import proof
 from rung.experiment.exporting.modelfile import find_family
 from rung.experiment.exporting.weights import vllm_notes, vllm_rank
+from rung.models import gguf_file
+from rung.models.gguf_file import read_shape, write_gguf
+from rung.models.gguf_tokenizer import read_tokenizer
 from rung.store.records import Decision, Text
 from rung.store.runs import RunFolder
 

@@ -14,9 +14,9 @@ from tiny_llama import LABELS, write_model, write_tuned_run
 import rung
 from rung.core.errors import UsageError
 from rung.core.model import Message, Request
-from rung.experiment.exporting.gguf_file import read_shape, write_gguf
-from rung.experiment.exporting.gguf_tokenizer import read_tokenizer
 from rung.experiment.exporting.modelfile import find_family
+from rung.models.gguf_file import read_shape, write_gguf
+from rung.models.gguf_tokenizer import read_tokenizer
 
 KINDS: dict[str, dict[str, Any]] = {"Qwen2": {}, "Qwen3": {"head_dim": 128, "tie_word_embeddings": False}}
 """Qwen3's heads are 128 wide in every size; larger models of both keep an output matrix of their own."""

@@ -8,10 +8,35 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
-_TEXTS = "route run candidate role parent key tenant prompt_hash inputs history answer raw failure finish".split()
-_MORE_TEXTS = "passages index shots citations flags served_by input_language input_hash answer_hash".split()
-_SECONDS = "seconds_queue seconds_engine seconds_total money".split()
-_COUNTS = "tokens_in tokens_out input_chars answer_chars".split()
+_TEXTS = (
+    "route",
+    "run",
+    "candidate",
+    "role",
+    "parent",
+    "key",
+    "tenant",
+    "prompt_hash",
+    "inputs",
+    "history",
+    "answer",
+    "raw",
+    "failure",
+    "finish",
+)
+_MORE_TEXTS = (
+    "passages",
+    "index",
+    "shots",
+    "citations",
+    "flags",
+    "served_by",
+    "input_language",
+    "input_hash",
+    "answer_hash",
+)
+_SECONDS = ("seconds_queue", "seconds_engine", "seconds_total", "money")
+_COUNTS = ("tokens_in", "tokens_out", "input_chars", "answer_chars")
 
 
 def upgrade() -> None:
@@ -19,7 +44,7 @@ def upgrade() -> None:
         "rung_traces",
         sa.Column("id", sa.Text, primary_key=True),
         sa.Column("at", sa.BigInteger, nullable=False),
-        *(sa.Column(name, sa.Text, nullable=False) for name in [*_TEXTS, *_MORE_TEXTS]),
+        *(sa.Column(name, sa.Text, nullable=False) for name in (*_TEXTS, *_MORE_TEXTS)),
         sa.Column("status", sa.SmallInteger, nullable=False),
         *(sa.Column(name, sa.Float(53), nullable=False) for name in _SECONDS),
         *(sa.Column(name, sa.Integer, nullable=False) for name in _COUNTS),

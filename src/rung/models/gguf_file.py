@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from rung.core.errors import UsageError
 from rung.core.method import Progress, Silent
-from rung.experiment.exporting.gguf_tokenizer import GgufTokenizer, read_tokenizer
+from rung.models.gguf_tokenizer import GgufTokenizer, read_tokenizer
 from rung.models.weights_check import TensorInfo, check_weights, read_header
 
 if TYPE_CHECKING:

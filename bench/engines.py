@@ -1,0 +1,139 @@
+"""The local engines beside each other: transformers in bf16 against OpenVINO with 8-bit and 16-bit weights, at 1, 8 and 32 requests.
+
+`tokens_per_second`: new tokens, the reading of the prompts included, median over rounds in which the engines take turns; every prompt
+is new from its first word on, so that no engine has read any of it before. `ratio`: against transformers, of the same round.
+`accuracy`: the label task of examples/tenants-desk with the three nearest solved examples in the prompt, answered as a constrained
+choice on the test questions; `difference`: against transformers, with the 95 % interval of a paired bootstrap over questions. `same_answer`:
+share of questions with the same label. ROUNDS, COUNTS (as 1,8,32), TOKENS and QUESTIONS make it smaller.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from harness import ROOT, finish, median, say
+
+from rung.core.answer import answer_many, open_candidate
+from rung.core.model import Message, Model, Request
+from rung.experiment.plan import fit_data
+from rung.experiment.setup import prepare
+from rung.methods.slots import nearest_shots, new_candidate, output_slot, prompt_slot
+from rung.models.openvino_local import OpenVINOModel
+from rung.models.transformers_local import TransformersModel
+
+ROUNDS = int(os.environ.get("ROUNDS", "5"))
+COUNTS = tuple(int(count) for count in os.environ.get("COUNTS", "1,8,32").split(","))
+TOKENS = int(os.environ.get("TOKENS", "32"))
+QUESTIONS = int(os.environ.get("QUESTIONS", "1000"))
+WORDS = 130
+"""Words of a prompt: some 200 tokens."""
+DRAWS = 10_000
+FIRST = "transformers"
+
+
+def opened() -> dict[str, Any]:
+    return {
+        FIRST: TransformersModel(precision="bf16", device="cpu"),
+        "openvino q8_0": OpenVINOModel(precision="q8_0"),
+        "openvino f16": OpenVINOModel(precision="f16"),
+    }
+
+
+def prompts(n: int, round: int) -> list[Request]:
+    """Questions over passages of the example's documents; no two begin alike."""
+    words = " ".join(
+        path.read_text("utf-8") for path in sorted((ROOT / "examples/tenants-desk/documents").iterdir())
+    ).split()
+    found = []
+    for i in range(n):
+        start = (7919 * (round * 1000 + i)) % (len(words) - WORDS)
+        passage = " ".join(words[start : start + WORDS])
+        system = Message("system", f"{round}-{n}-{i}: you explain house rules to tenants, at length.")
+        found.append(Request((system, Message("user", f"Explain: {passage}")), max_tokens=TOKENS))
+    return found
+
+
+def tokens_per_second(model: Model, requests: list[Request]) -> float:
+    started = time.perf_counter()
+    completions = model.generate(requests)
+    seconds = time.perf_counter() - started
+    assert not any(completion.failure for completion in completions)
+    return sum(completion.tokens_out for completion in completions) / seconds
+
+
+def speeds(models: dict[str, Any]) -> dict[str, dict[int, list[float]]]:
+    found: dict[str, dict[int, list[float]]] = {name: {count: [] for count in COUNTS} for name in models}
+    for model in models.values():
+        model.generate(prompts(2, ROUNDS))
+    for round in range(ROUNDS):
+        for count in COUNTS:
+            for name, model in models.items():
+                found[name][count].append(tokens_per_second(model, prompts(count, round)))
+            line = ", ".join(f"{name} {found[name][count][-1]:.1f}" for name in models)
+            say(f"round {round + 1}/{ROUNDS}, {count} requests, new tokens per second: {line}")
+    return found
+
+
+def labels(models: dict[str, Any]) -> tuple[dict[str, list[str]], list[str]]:
+    """Every engine's label of every test question, and the right ones."""
+    prepared = prepare(ROOT / "examples" / "tenants-desk" / "labels.yaml")
+    asked = prepared.examples["test"][:QUESTIONS]
+    found: dict[str, list[str]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        fit = fit_data(prepared, Path(folder), Path(folder), "few_shot")
+        shots = nearest_shots(fit, 3)
+        for name, model in models.items():
+            output = output_slot(fit.task, model).model_copy(update={"constrain": True})
+            candidate = new_candidate(
+                fit, model, "few_shot", prompt_slot(fit.task, layout="compact"), shots=shots, output=output
+            )
+            candidate_opened = open_candidate(candidate, Path(folder), Path(folder) / "indexes", model=model)
+            # The first call reads the weights and lays them out.
+            answer_many(candidate_opened, asked[:2])
+            started = time.perf_counter()
+            found[name] = [answer.text for answer in answer_many(candidate_opened, asked)]
+            say(f"{name}: {len(asked)} labels in {time.perf_counter() - started:.1f} s")
+    return found, [example.references[0] for example in asked]
+
+
+def against(first: list[bool], other: list[bool]) -> list[float]:
+    """Difference of two accuracies on the same questions, and its 95 % interval."""
+    gaps = np.array(other, dtype=float) - np.array(first, dtype=float)
+    drawn = np.random.default_rng(7).integers(0, len(gaps), (DRAWS, len(gaps)))
+    low, high = np.quantile(gaps[drawn].mean(axis=1), [0.025, 0.975])
+    return [round(float(gaps.mean()), 4), round(float(low), 4), round(float(high), 4)]
+
+
+def main() -> None:
+    models = opened()
+    found = speeds(models)
+    said, right = labels(models)
+    correct = {name: [a == b for a, b in zip(answers, right, strict=True)] for name, answers in said.items()}
+    engines: dict[str, Any] = {}
+    for name, model in models.items():
+        engines[name] = {
+            "engine": model.ref.engine,
+            "precision": model.ref.precision,
+            "tokens_per_second": {count: round(median(found[name][count]), 1) for count in COUNTS},
+            "accuracy": round(sum(correct[name]) / len(right), 4),
+        }
+        if name != FIRST:
+            pairs = {count: zip(found[name][count], found[FIRST][count], strict=True) for count in COUNTS}
+            ratios = {count: [ours / theirs for ours, theirs in pairs[count]] for count in COUNTS}
+            engines[name] |= {
+                "ratio": {count: round(median(ratios[count]), 2) for count in COUNTS},
+                "ratio_range": {count: [round(min(r), 2), round(max(r), 2)] for count, r in ratios.items()},
+                "difference": against(correct[FIRST], correct[name]),
+                "same_answer": round(sum(map(str.__eq__, said[name], said[FIRST])) / len(right), 4),
+            }
+    size = {"rounds": ROUNDS, "requests": list(COUNTS), "tokens": TOKENS, "questions": len(right)}
+    finish("engines", size, engines=engines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""The queue before an engine: bounded, and fair between keys."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import pytest
+
+from rung.serving.waiting import Full, WaitingLine
+
+
+@dataclass(eq=False)
+class Waiter:
+    key: str
+    n: int = 0
+
+
+def test_a_key_that_floods_takes_turns_with_the_others() -> None:
+    line: WaitingLine[Waiter] = WaitingLine(100)
+    for n in range(50):
+        line.put(Waiter("flood", n))
+    line.put(Waiter("quiet", 0))
+    line.put(Waiter("other", 0))
+    taken = line.take(6)
+    assert taken is not None
+    assert [job.key for job in taken] == ["flood", "quiet", "other", "flood", "flood", "flood"]
+    assert [job.n for job in taken if job.key == "flood"] == [0, 1, 2, 3]
+
+
+def test_turns_go_on_where_the_last_batch_ended() -> None:
+    line: WaitingLine[Waiter] = WaitingLine(10)
+    for key in ("a", "a", "b", "b"):
+        line.put(Waiter(key))
+    first, second = line.take(1), line.take(1)
+    assert first is not None
+    assert second is not None
+    assert (first[0].key, second[0].key) == ("a", "b")
+
+
+def test_a_full_line_takes_nobody_and_a_dropped_job_makes_room() -> None:
+    line: WaitingLine[Waiter] = WaitingLine(2)
+    one, two = Waiter("a"), Waiter("a")
+    line.put(one)
+    line.put(two)
+    with pytest.raises(Full):
+        line.put(Waiter("b"))
+    assert line.drop(one)
+    assert not line.drop(one)
+    line.put(Waiter("b"))
+    assert len(line) == 2
+
+
+def test_a_closed_line_is_emptied_and_then_ends_its_taker() -> None:
+    line: WaitingLine[Waiter] = WaitingLine(2)
+    line.put(Waiter("a"))
+    line.close()
+    with pytest.raises(Full):
+        line.put(Waiter("a"))
+    assert line.take(5) is not None
+    ended: list[object] = []
+    taker = threading.Thread(target=lambda: ended.append(line.take(5)))
+    taker.start()
+    taker.join(2)
+    assert ended == [None]
