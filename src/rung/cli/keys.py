@@ -31,7 +31,7 @@ def new_key(
     *,
     tenant: str = "default",
     scopes: Collection[str] = ("answer", "feedback"),
-    labels: Collection[str] | None = None,
+    labels: Collection[str] | None = (),
     requests_per_minute: int | None = None,
     tokens_per_day: int | None = None,
     expires: datetime | None = None,
@@ -39,7 +39,8 @@ def new_key(
 ) -> tuple[Key, str]:
     """Make a key for what is served of a run; its secret is given here and never again.
 
-    `scopes`: answer, feedback, metrics, admin. `labels`: documents that it may see by their access labels; None: all.
+    `scopes`: answer, feedback, metrics, admin. `labels`: access labels of documents that it may see besides those
+    that are open to all; None: every document.
     `state`: the folder that `rung serve` was given. Raises UsageError E1301, E7056, and as `Traffic.open`.
     """
     with open_traffic(_folder(run, state), make=True) as traffic:
@@ -87,8 +88,12 @@ def new_command(
         list[str] | None, typer.Option(help="answer, feedback, metrics or admin; may be given several times")
     ] = None,
     label: Annotated[
-        list[str] | None, typer.Option(help="access label of documents that it may see; all documents when absent")
+        list[str] | None,
+        typer.Option(help="access label of documents that it may see, besides what is open to all; may be repeated"),
     ] = None,
+    all_documents: Annotated[
+        bool, typer.Option("--all-documents", help="it may see every document, whatever its labels")
+    ] = False,
     requests_per_minute: Annotated[int | None, typer.Option(help="most requests in a minute")] = None,
     tokens_per_day: Annotated[int | None, typer.Option(help="most tokens, read and written, in 24 hours")] = None,
     expires: Annotated[str | None, typer.Option(help="how long it is good for: 30d, 12h, 8w")] = None,
@@ -105,7 +110,7 @@ def new_command(
         name,
         tenant=tenant,
         scopes=scope or ("answer", "feedback"),
-        labels=label or None,
+        labels=None if all_documents else label or (),
         requests_per_minute=requests_per_minute,
         tokens_per_day=tokens_per_day,
         expires=datetime.now(UTC) + span_of(expires) if expires else None,
@@ -145,8 +150,10 @@ def _line(key: Key, language: str) -> str:
         spoken("keys.tenant", language, tenant=key.tenant),
         ",".join(sorted(key.scopes)),
     ]
-    if key.labels is not None:
-        parts.append(spoken("keys.labels", language, labels=",".join(sorted(key.labels)) or "-"))
+    if key.labels is None:
+        parts.append(spoken("keys.everything", language))
+    elif key.labels:
+        parts.append(spoken("keys.labels", language, labels=",".join(sorted(key.labels))))
     if key.requests_per_minute:
         parts.append(spoken("keys.requests", language, n=key.requests_per_minute))
     if key.tokens_per_day:

@@ -18,8 +18,8 @@ from rung.models.choices import LabelTree, build_tree
 from rung.models.embedded import NAME as EMBEDDED
 from rung.models.local_weights import load_tokenizer
 from rung.models.memory import return_memory
+from rung.models.openvino_batcher import Batcher, Running
 from rung.models.openvino_choices import ChoiceGraph
-from rung.models.openvino_engine import Batcher, Running
 from rung.models.openvino_files import (
     GGUF,
     Wanted,
@@ -38,7 +38,7 @@ _SOFT = ("soft", "prefix")
 
 
 class OpenVINOModel:
-    """A causal language model (Llama, Qwen2 or Qwen3) in this process, many requests at a time.
+    """A causal language model (Llama, Qwen2 or Qwen3), many requests at a time; what it writes comes from a process beside this one.
 
     `id` and `revision` as in `TransformersModel`, which it is trained through. `precision`: q8_0 | f16, of the weights. The first
     use of weights writes a GGUF into the cache. A sampled answer depends on its own seed only, and not on its company.
@@ -106,6 +106,8 @@ class OpenVINOModel:
 
     def release(self) -> None:
         """Give the memory back; the next request reads the files again."""
+        if self._batcher is not None:
+            self._batcher.close()
         self._batcher, self._graph = None, None
         self._twin.release()
         return_memory()
@@ -141,11 +143,8 @@ class OpenVINOModel:
     def _open_batcher(self) -> Batcher:
         if self._batcher is None:
             properties = {"INFERENCE_PRECISION_HINT": self._arithmetic}
-            tokenizer, path = self._tokenizer, self._files() / GGUF
-            try:
-                self._batcher = Batcher(path, tokenizer.eos_token_id, decoding(tokenizer), properties)
-            except RuntimeError as error:
-                raise BackendError("E3072", path=path, reason=_last_line(error)) from error
+            end, decode = self._tokenizer.eos_token_id, decoding(self._tokenizer)
+            self._batcher = Batcher(self._files() / GGUF, end, decode, properties)
         return self._batcher
 
     def _open_graph(self) -> ChoiceGraph:

@@ -34,12 +34,12 @@ ANYBODY = Key(
     name="anybody",
     tenant="default",
     scopes=frozenset({"answer", "feedback", "metrics", "admin"}),
-    labels=None,
+    labels=frozenset(),
     requests_per_minute=None,
     tokens_per_day=None,
     created=datetime.fromtimestamp(0, UTC),
 )
-"""Who comes in where no keys are asked for, which only loopback allows."""
+"""Who comes in where no keys are asked for, which only loopback allows; sees the documents that are open to all."""
 
 
 class KeyBook:

@@ -66,7 +66,10 @@ def test_a_secret_is_on_stdout_once_and_opens_the_door(run: Path) -> None:
 
 
 def test_keys_lie_in_the_folder_that_is_named(run: Path, tmp_path: Path) -> None:
-    rung.new_key(run, "desk", state=tmp_path / "state")
+    key, _ = rung.new_key(run, "desk", state=tmp_path / "state")
+    assert key.labels == frozenset()
+    everything, _ = call("keys", "new", run, "chief", "--all-documents", "--json", "--state", tmp_path / "state")
+    assert json.loads(everything)["labels"] is None
     assert (tmp_path / "state" / "traffic.sqlite").is_file()
     assert not (run / "serving").exists()
     with pytest.raises(UsageError, match="E7061"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -165,24 +166,37 @@ def test_a_schema_that_cannot_be_kept_fails_alone(model: OpenVINOModel) -> None:
     assert model.generate(requests[:1])[0].text == expected
 
 
-def test_an_engine_that_fails_fails_its_requests_and_answers_the_next(
-    model: OpenVINOModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_engine_that_dies_fails_its_requests_and_answers_the_next(model: OpenVINOModel) -> None:
     expected = model.generate([ASKED[0]])[0].text
-
-    class Broken:
-        def add_request(self, *_: Any) -> Any:
-            return None
-
-        def step(self) -> None:
-            raise RuntimeError("Check failed\nno memory left")
-
-    batcher = model._open_batcher()
-    monkeypatch.setattr(batcher, "_pipeline", Broken())
-    (completion,) = model.generate([ASKED[0]])
-    assert completion.failure is not None
-    assert completion.failure.message == "no memory left"
+    running = model.stream(replace(ASKED[0], max_tokens=200))
+    next(running)
+    child = model._open_batcher()._child
+    assert child is not None
+    child.kill()
+    *_, last = running
+    assert last.completion is not None
+    assert last.completion.failure is not None
+    assert last.completion.failure.message == "it died of signal 9"
     assert model.generate([ASKED[0]])[0].text == expected
+    model.release()
+    assert model.generate([ASKED[0]])[0].text == expected
+
+
+def test_other_threads_go_on_while_it_answers(model: OpenVINOModel) -> None:
+    found: dict[int, str] = {}
+
+    def answer(n: int) -> None:
+        found[n] = model.generate([ASKED[n]])[0].text
+
+    expected = [completion.text for completion in model.generate(ASKED)]
+    threads = [threading.Thread(target=answer, args=(n,)) for n in range(3)]
+    for thread in threads:
+        thread.start()
+    pieces = "".join(delta.text for delta in model.stream(ASKED[0]))
+    for thread in threads:
+        thread.join(60)
+    assert [found[n] for n in range(3)] == expected
+    assert pieces == expected[0]
 
 
 def test_several_answers_run_at_once_and_one_is_cancelled(model: OpenVINOModel) -> None:
@@ -220,12 +234,16 @@ def test_a_reader_that_goes_away_stops_the_answer(model: OpenVINOModel) -> None:
     next(running)
     running.close()
     batcher = model._open_batcher()
-    assert not batcher._pipeline.has_non_finished_requests()
+    assert not batcher._running
     asked = iter([False, False, True])
     *_, last = model.stream(replace(ASKED[0], max_tokens=200), lambda: next(asked))
     assert last.completion is not None
     assert last.completion.finish == "cancelled"
-    assert not batcher._pipeline.has_non_finished_requests()
+    assert not batcher._running
+    # The engine has let go of both: its next news is of others only.
+    model.generate(ASKED[:1])
+    batcher._say({"begin": "idle", "prompt": [1], "end": 2, "max_tokens": 1, "temperature": 0, "schema": ""})
+    assert list(batcher._hear()["news"]) == ["idle"]
 
 
 def slot_of(base: Path, folder: Path) -> AdapterSlot:

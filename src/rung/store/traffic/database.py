@@ -153,12 +153,12 @@ class Traffic:
         name: str,
         tenant: str = "default",
         scopes: Collection[str] = ("answer", "feedback"),
-        labels: Collection[str] | None = None,
+        labels: Collection[str] | None = (),
         requests_per_minute: int | None = None,
         tokens_per_day: int | None = None,
         expires: datetime | None = None,
     ) -> tuple[Key, str]:
-        """A key and its secret, which is nowhere to be had again. Raises UsageError E7056 for what a key cannot have."""
+        """A key and its secret, which is nowhere to be had again. Without `labels` it sees what is open to all; with None, everything. Raises UsageError E7056 for what a key cannot have."""
         quota = Quota(requests_per_minute, tokens_per_day)
         with self._told():
             return key_book.make_key(

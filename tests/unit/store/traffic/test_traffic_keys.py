@@ -31,8 +31,8 @@ def test_a_key_is_found_by_its_secret_and_the_secret_is_nowhere(traffic: Traffic
 
 
 def test_labels_tell_everything_from_nothing(traffic: Traffic) -> None:
-    _, everything = traffic.new_key("operator")
-    _, nothing = traffic.new_key("stranger", labels=[])
+    _, everything = traffic.new_key("operator", labels=None)
+    _, nothing = traffic.new_key("stranger")
     found = [traffic.find_key(secret) for secret in (everything, nothing)]
     assert [key.labels if key else "lost" for key in found] == [None, frozenset()]
 
