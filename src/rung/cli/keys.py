@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    help="Make, list and take back the keys that `rung serve` asks for.\n\nStart with **rung keys new runs/my-run desk**",
+    help="Make, list and take back the keys that a server asks for.\n\nStart with **rung keys new runs/my-run desk**",
 )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.models.choices import LOGIT_ROWS, MIN_SHARED, LabelTree, lay_out, shared_prefix
+from rung.models.openvino_import import openvino
 
 _TOKENS = 8192
 """Prompt and label tokens, padding included, that go through the model at once."""
@@ -26,9 +27,7 @@ class ChoiceGraph:
     """
 
     def __init__(self, path: Path, properties: dict[str, str]) -> None:
-        import openvino
-
-        core = openvino.Core()
+        core = openvino().Core()
         self._request = core.compile_model(
             _with_open_mask(core.read_model(path)), "CPU", properties
         ).create_infer_request()
@@ -96,11 +95,10 @@ class ChoiceGraph:
 
 
 def _with_open_mask(model: Any) -> Any:
-    import openvino
-    from openvino import opset13 as ops
+    ops, shape_of = openvino().opset13, openvino().PartialShape
 
     def parameter(name: str, shape: list[int], kind: Any) -> Any:
-        made = ops.parameter(openvino.PartialShape(shape), kind, name=name)
+        made = ops.parameter(shape_of(shape), kind, name=name)
         made.output(0).set_names({name})
         return made
 

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from rung.models.openvino_import import openvino, openvino_genai
+
 _CACHE_GB = 1
 """Keys and values of what is being answered and of prefixes that may come again: some 90,000 tokens of the built-in model."""
 _BATCHED_TOKENS = 1024
@@ -25,20 +27,17 @@ class Engine:
     """The pipeline and the handles of what it is answering, by the asking process's ids."""
 
     def __init__(self, path: str, properties: dict[str, str]) -> None:
-        import openvino_genai
-
-        scheduling = openvino_genai.SchedulerConfig()
+        genai = openvino_genai()
+        scheduling = genai.SchedulerConfig()
         scheduling.enable_prefix_caching = True
         scheduling.cache_size = _CACHE_GB
         scheduling.max_num_batched_tokens = _BATCHED_TOKENS
-        self._pipeline = openvino_genai.ContinuousBatchingPipeline(path, scheduling, "CPU", properties)
+        self._pipeline = genai.ContinuousBatchingPipeline(path, scheduling, "CPU", properties)
         self.handles: dict[str, Any] = {}
         self._admitted = 0
 
     def take(self, asked: dict[str, Any]) -> None:
         """Begin or cancel a request."""
-        import openvino
-
         if "cancel" in asked:
             handle = self.handles.pop(asked["cancel"], None)
             if handle is not None:
@@ -48,7 +47,7 @@ class Engine:
                 self._pipeline.step()
             return
         self._admitted += 1
-        ids = openvino.Tensor(np.array([asked["prompt"]], dtype=np.int64))
+        ids = openvino().Tensor(np.array([asked["prompt"]], dtype=np.int64))
         self.handles[asked["begin"]] = self._pipeline.add_request(self._admitted, ids, _settings(asked))
 
     def step(self) -> dict[str, tuple[list[int], str]]:
@@ -69,9 +68,8 @@ class Engine:
 
 
 def _settings(asked: dict[str, Any]) -> Any:
-    import openvino_genai
-
-    settings = openvino_genai.GenerationConfig()
+    genai = openvino_genai()
+    settings = genai.GenerationConfig()
     settings.eos_token_id = asked["end"]
     settings.max_new_tokens = asked["max_tokens"]
     settings.do_sample = asked["temperature"] > 0
@@ -80,7 +78,7 @@ def _settings(asked: dict[str, Any]) -> Any:
         settings.top_p = asked["top_p"]
         settings.rng_seed = asked["seed"] % (1 << 32)
     if asked["schema"]:
-        settings.structured_output_config = openvino_genai.StructuredOutputConfig(json_schema=asked["schema"])
+        settings.structured_output_config = genai.StructuredOutputConfig(json_schema=asked["schema"])
     return settings
 
 
@@ -103,18 +101,21 @@ def main() -> None:
             while not engine.handles or not lines.empty():
                 line = lines.get()
                 if line is None:
-                    return
-                engine.take(json.loads(line))
+                    os._exit(0)
+                asked = json.loads(line)
+                engine.take(asked)
+                if "cancel" in asked:
+                    # Whoever listens may have waited for just that one.
+                    print(json.dumps({"news": {}}), file=out)
             print(json.dumps({"news": engine.step()}), file=out)
     except RuntimeError as error:
         # What has failed once is of no use to anybody else either.
         print(json.dumps({"failed": str(error)[-1000:]}), file=out)
     except BrokenPipeError:
-        return
+        pass
+    # Unwinding a pipeline with open requests takes long and says much.
+    os._exit(0)
 
 
 if __name__ == "__main__":
     main()
-    # Unwinding a pipeline with open requests takes long and says much.
-    sys.stderr.flush()
-    os._exit(0)

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from rung.core.errors import BackendError
+from rung.models.openvino_import import openvino_genai
 
 GRAPH = "openvino_model.xml"
 
@@ -27,12 +28,8 @@ def try_file(path: Path, properties: dict[str, str]) -> None:
 
 
 def main() -> None:
-    import openvino_genai
-
-    path, properties = sys.argv[1], json.loads(sys.argv[2])
-    openvino_genai.ContinuousBatchingPipeline(
-        path, openvino_genai.SchedulerConfig(), "CPU", {**properties, "enable_save_ov_model": True}
-    )
+    genai, path, properties = openvino_genai(), sys.argv[1], json.loads(sys.argv[2])
+    genai.ContinuousBatchingPipeline(path, genai.SchedulerConfig(), "CPU", {**properties, "enable_save_ov_model": True})
 
 
 if __name__ == "__main__":

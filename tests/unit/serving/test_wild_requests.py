@@ -56,7 +56,7 @@ def deep(n: int) -> bytes:
         ({"messages": HI, "tools": [{"type": "function", "function": {"name": "f"}}]}, "tools"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages[0].content"),
         ({"messages": []}, "messages"),
-        ({"messages": [{}] * 200_000}, "messages"),
+        ({"messages": [{}] * 100_000}, "messages"),
         ({"messages": "hi"}, "messages"),
         ({"messages": [1]}, "messages"),
         ({}, "messages"),

@@ -105,7 +105,8 @@ class ShareGPT:
         turns = _before_answer(record, bool(names.system)) if paired else _all(record, bool(names.system))
         made.row[names.messages] = write_turns(turns, tags, made.form)
         if names.system:
-            made.put(names.system, _system(record) or None)
+            # A row of this form may say both: a system of its own, and one as its first message.
+            made.put(names.system, (record.system if made.own else _system(record)) or None)
         if names.tools:
             made.row |= write_tools(record.tools, made.form, names.tools, as_text=not made.own)
         if paired:
