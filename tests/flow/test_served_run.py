@@ -26,6 +26,8 @@ data: {examples: questions.csv, id: id, group: group, document: document}
 documents: documents
 metrics: [token_f1]
 methods: [baseline, rag]
+settings:
+  rag: {chunk_words: 70, k: 1, query: as_asked, fusion: rrf}
 """
 
 
@@ -94,6 +96,7 @@ def test_serving_to_the_world_without_keys_is_refused(finished: RunFolder) -> No
     assert "E7005" in half.stderr
 
 
+@pytest.mark.slow
 def test_the_check_prints_its_counts_for_programs(finished: RunFolder) -> None:
     baseline = next(o.candidate for o in finished.outcomes() if o.cell.method == "baseline")
     command = [sys.executable, "-c", "from rung.cli.main import main; main()", "serve", str(finished.path)]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import numpy as np
 
 from rung.core.answer import answer_many, prepare
 from rung.core.errors import UsageError
@@ -17,9 +18,11 @@ from rung.core.task import Example
 from rung.serving.app import make_app
 from rung.serving.hosting import Hosted, host, winner_of
 from rung.serving.service import OneDesk, Service, prompt_hash
+from rung.stats.paired import mcnemar
 from rung.store.runs import RunFolder
 from rung.store.traffic.records import Feedback, Trace
 
+_LEVEL = 0.05
 _AT_ONCE = 8
 """Questions that are asked at the same time, so that they are answered in batches as a server makes them."""
 
@@ -40,14 +43,17 @@ class Agreement:
     """The evaluated engine itself, one question at a time, equal to its own recorded answer."""
     alone_same_answers: int
     """Served one at a time, equal to the evaluated engine one at a time: nothing but the server lies between them."""
+    p_lower: float
+    """p value (exact, one-sided) for "served answers equal the recorded ones no less often than the engine's own"."""
     differing: tuple[str, ...] = ()
     """Ids of questions that are answered otherwise than recorded."""
 
     @property
     def holds(self) -> bool:
-        """Everything shown is the same, and served answers differ no more than the engine's own between batch sizes."""
-        shown = self.same_prompts == self.same_passages == self.n
-        return shown and self.same_answers >= self.own_same_answers and self.alone_same_answers == self.n
+        """Everything shown and every lone answer is the same, and answers in batches are not shown to differ more than the engine's
+        own between batch sizes: which questions fall into one batch is chance, and one near tie may tip."""
+        same = self.same_prompts == self.same_passages == self.alone_same_answers == self.n
+        return same and not self.p_lower < _LEVEL
 
 
 def agreement(run: Path, n: int = 20, *, candidate: str = "", hosted: Hosted | None = None) -> Agreement:
@@ -76,17 +82,21 @@ def _compared(hosted: Hosted, examples: Sequence[Example], recorded: dict[str, A
     lone, _ = asyncio.run(_asked(hosted, examples, 1))
     texts, traces = asyncio.run(_asked(hosted, examples, _AT_ONCE))
     before = [recorded[example.id] for example in examples]
-    differing = [e.id for e, text, answer in zip(examples, texts, before, strict=True) if text != _text(answer)]
+    same = np.array([text == _text(answer) for text, answer in zip(texts, before, strict=True)], np.bool_)
+    own = np.array([_text(one) == _text(other) for one, other in zip(alone, before, strict=True)], np.bool_)
+    apart = mcnemar(same, own)
+    fewer = apart.only_second > apart.only_first
     return Agreement(
         candidate=hosted.name,
         precision=hosted.candidate.model.precision,
         n=len(examples),
         same_prompts=sum(trace.prompt_hash == hash for trace, hash in zip(traces, wanted, strict=True)),
         same_passages=sum(trace.passages == answer.passages for trace, answer in zip(traces, before, strict=True)),
-        same_answers=len(examples) - len(differing),
-        own_same_answers=sum(_text(one) == _text(other) for one, other in zip(alone, before, strict=True)),
+        same_answers=int(same.sum()),
+        own_same_answers=int(own.sum()),
         alone_same_answers=sum(text == _text(answer) for text, answer in zip(lone, alone, strict=True)),
-        differing=tuple(differing),
+        p_lower=apart.exact / 2 if fewer else 1.0,
+        differing=tuple(example.id for example, equal in zip(examples, same.tolist(), strict=True) if not equal),
     )
 
 

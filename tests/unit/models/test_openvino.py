@@ -221,12 +221,14 @@ def test_several_answers_run_at_once_and_one_is_cancelled(model: OpenVINOModel) 
     for id in ("a", "b", "c", "d"):
         model.begin(id, requests[id])
     came: dict[str, list[Delta]] = {id: [] for id in requests}
+    cancelled = False
     for n in range(300):
         if n == 4:
             model.begin("e", ASKED[2])
             came["e"] = []
-        if n == 6:
+        if not cancelled and len(came["b"]) > 1:
             model.cancel("b")
+            cancelled = True
         for id, delta in model.step():
             came[id].append(delta)
         if not model.busy():
@@ -238,7 +240,7 @@ def test_several_answers_run_at_once_and_one_is_cancelled(model: OpenVINOModel) 
         assert "".join(delta.text for delta in came[id]) == completion.text
     assert last["b"] is not None
     assert last["b"].finish == "cancelled"
-    assert 0 < last["b"].tokens_out < 20
+    assert 0 < last["b"].tokens_out < 100
     assert last["c"] is not None
     assert last["c"].text == model.generate([CHOSEN[0]])[0].text
     assert last["d"] is not None
