@@ -68,8 +68,10 @@ def tokens_per_second(model: Model, requests: list[Request]) -> float:
 
 def speeds(models: dict[str, Any]) -> dict[str, dict[int, list[float]]]:
     found: dict[str, dict[int, list[float]]] = {name: {count: [] for count in COUNTS} for name in models}
-    for model in models.values():
-        model.generate(prompts(2, ROUNDS))
+    # Engines make their code for a batch's shape when they first meet it.
+    for count in COUNTS:
+        for model in models.values():
+            model.generate(prompts(count, ROUNDS))
     for round in range(ROUNDS):
         for count in COUNTS:
             for name, model in models.items():
