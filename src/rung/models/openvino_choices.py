@@ -28,9 +28,9 @@ class ChoiceGraph:
 
     def __init__(self, path: Path, properties: dict[str, str]) -> None:
         core = openvino().Core()
-        self._request = core.compile_model(
-            _with_open_mask(core.read_model(path)), "CPU", properties
-        ).create_infer_request()
+        # The usual 8 bits would round what a shared prefix leaves behind, and are no faster here.
+        kept = {**properties, "KV_CACHE_PRECISION": "f16"}
+        self._request = core.compile_model(_with_open_mask(core.read_model(path)), "CPU", kept).create_infer_request()
 
     def score(self, prompts: Sequence[Sequence[int]], tree: LabelTree) -> NDArray[np.float64]:
         """float [prompts, labels]: summed log-probability of each label with its end token, in nats."""
