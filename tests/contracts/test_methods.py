@@ -40,7 +40,9 @@ def given(kind: str, folder: Path, **changes: Any) -> FitData:
 
 def asked_model(**capabilities: Any) -> FakeModel:
     model = FakeModel(default="pos")
-    model.capabilities = Capabilities(choices=True, **({"adapters": capabilities.get("trainable", False)} | capabilities))
+    model.capabilities = Capabilities(
+        choices=True, **({"adapters": capabilities.get("trainable", False)} | capabilities)
+    )
     return model
 
 
