@@ -2,7 +2,8 @@
 
 from rung.config.check import check_columns
 from rung.config.load import load_config, to_model_ref, to_task
-from rung.config.schema import Config, ModelConfig, field_docs
+from rung.config.models import ModelConfig
+from rung.config.schema import Config, field_docs
 from rung.config.sniff import propose_config
 
 __all__ = [

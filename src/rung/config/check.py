@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from rung.config.models import WEIGHTS, ModelConfig
 from rung.config.post_process import wrong_steps
-from rung.config.schema import WEIGHTS, Config, ModelConfig
+from rung.config.schema import Config
 from rung.config.source import Loc
 from rung.core.errors import Problem
 from rung.core.registry import parts

@@ -10,8 +10,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from rung.config.check import find_mistakes, near
+from rung.config.models import WEIGHTS, ModelConfig
 from rung.config.post_process import StepConfig, safe_message
-from rung.config.schema import DEFAULT_METRICS, WEIGHTS, Config, ModelConfig
+from rung.config.schema import DEFAULT_METRICS, Config
 from rung.config.source import Loc, Source, read_yaml
 from rung.core.errors import Problem, UsageError
 from rung.core.hashing import hash_file

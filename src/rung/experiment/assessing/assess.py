@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 from rung.config import Config, load_config, to_task
+from rung.config.models import ModelConfig
 from rung.config.questionnaire import Questionnaire
-from rung.config.schema import ModelConfig
 from rung.core.errors import BackendError, DataError, Problem, RungError, UsageError
 from rung.core.model import Capabilities, Completion, Failure, Model, ModelRef, Request
 from rung.core.task import Document, Example, FitData, Task

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from rung.config.check import find_mistakes
 from rung.config.load import to_model_ref
-from rung.config.schema import Config, ModelConfig
+from rung.config.models import ModelConfig
+from rung.config.schema import Config
 from rung.core.durable import write_json
 from rung.core.errors import BackendError, DataError, Problem, UsageError
 from rung.core.evaluation import Metric, Score, parts_matrix
