@@ -74,10 +74,8 @@ class Kept:
     def add_feedback(self, feedback: Feedback) -> None:
         self.feedback.append(feedback)
 
-    def wait(self, n: int, seconds: float = 3.0) -> list[Trace]:
-        until = time.monotonic() + seconds
-        while len(self.traces) < n and time.monotonic() < until:
-            time.sleep(0.01)
+    def wait(self, n: int, seconds: float = 10.0) -> list[Trace]:
+        until(lambda: len(self.traces) >= n, seconds)
         return self.traces
 
 
@@ -110,10 +108,7 @@ class LiveServer:
 
     def __enter__(self) -> LiveServer:
         self._thread.start()
-        until = time.monotonic() + 10
-        while not self.server.started:
-            assert time.monotonic() < until, "the server did not start"
-            time.sleep(0.01)
+        assert until(lambda: self.server.started), "the server did not start"
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
@@ -141,18 +136,35 @@ class LiveServer:
     def chat(self, text: str = "hello", *, key: str = "", **more: Any) -> Reply:
         return self.ask("/v1/chat/completions", {"messages": [{"role": "user", "content": text}], **more}, key=key)
 
-    def settle(self, seconds: float = 3.0) -> bool:
+    def settle(self, seconds: float = 10.0) -> bool:
         """Whether nothing waits or runs any more, within a time."""
-        engine, until = self.hosted.engine, time.monotonic() + seconds
-        while time.monotonic() < until:
-            if not engine.waiting and not engine.running and not self.service.calls:
-                return True
-            time.sleep(0.01)
-        return False
+        engine = self.hosted.engine
+        return until(lambda: not engine.waiting and not engine.running and not self.service.calls, seconds)
+
+
+def until(happened: Callable[[], bool], seconds: float = 10.0) -> bool:
+    """Whether something came about within a time."""
+    end = time.monotonic() + seconds
+    while not happened() and time.monotonic() < end:
+        time.sleep(0.01)
+    return happened()
 
 
 def connect(server: LiveServer) -> socket.socket:
     return socket.create_connection(("127.0.0.1", server.port), timeout=10)
+
+
+def one_reply(connection: socket.socket) -> bytes:
+    """Head and body of the next answer, in however many pieces they come."""
+    with connection.makefile("rb") as read:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            line = read.readline()
+            if not line:
+                return head
+            head += line
+        length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+        return head + read.read(length)
 
 
 def question(text: str = "hi", **more: object) -> bytes:

@@ -199,7 +199,7 @@ def test_a_stall_in_the_middle_is_a_timeout(serve: Serve, connect: Connect) -> N
 
 
 @pytest.mark.parametrize("leave", ["cancelled", "closed"])
-def test_a_caller_who_goes_away_is_heard_within_two_seconds(serve: Serve, connect: Connect, leave: str) -> None:
+def test_a_caller_who_goes_away_is_heard_before_the_endpoint_is(serve: Serve, connect: Connect, leave: str) -> None:
     headers = {"content-type": "text/event-stream", "content-length": "99999"}
     endpoint = serve(Say([events(chunk("re"), done=False)], headers=headers, then="stall"))
     gone: list[bool] = []
@@ -212,4 +212,4 @@ def test_a_caller_who_goes_away_is_heard_within_two_seconds(serve: Serve, connec
         gone.append(True)
         (last,) = running
         assert (last.completion.finish, last.completion.text) == ("cancelled", "re")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 15

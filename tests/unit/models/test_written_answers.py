@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -79,7 +78,6 @@ def test_a_reader_that_goes_away_frees_the_weights(model: TransformersModel, lea
     gone: list[bool] = []
     running = model.stream(ask("the rent of the house", max_tokens=200), lambda: bool(gone))
     next(running)
-    started = time.monotonic()
     if leave == "closed":
         running.close()  # type: ignore[attr-defined]
     else:
@@ -88,7 +86,6 @@ def test_a_reader_that_goes_away_frees_the_weights(model: TransformersModel, lea
         assert last.completion is not None
         assert last.completion.finish == "cancelled"
         assert last.completion.tokens_out < 200
-    assert time.monotonic() - started < 2
     assert not [thread for thread in threading.enumerate() if thread.name == "rung-writer"]
 
 

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Sequence
 
-from live_server import LiveServer, candidate_of, connect, question
+from live_server import LiveServer, candidate_of, connect, question, until
 
 from rung.core.answer import Opened
 from rung.core.model import Completion, Request
@@ -91,15 +91,12 @@ def test_at_most_a_batch_runs_and_one_that_leaves_makes_room() -> None:
         for connection in held:
             connection.sendall(question("q", stream=True))
             time.sleep(0.05)
-        time.sleep(0.3)
-        assert model.widest == 2
-        assert server.hosted.engine.waiting == 1
+        assert until(lambda: model.widest == 2 and server.hosted.engine.waiting == 1)
         held[0].close()
-        time.sleep(0.5)
-        assert server.hosted.engine.waiting == 0
+        assert until(lambda: server.hosted.engine.waiting == 0)
         for connection in held[1:]:
             connection.close()
-        assert server.settle(2.0)
+        assert server.settle()
         assert not model.busy()
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from live_server import LiveServer, Reply, SlowModel, hosted_of
+from live_server import LiveServer, Reply, SlowModel, hosted_of, until
 
 from rung.core.model import Completion
 from rung.models.fake import FakeModel
@@ -26,8 +25,7 @@ def traffic(tmp_path: Path) -> Iterator[Traffic]:
         yield found
 
 
-def at_once(server: LiveServer, keys: list[str]) -> list[Reply]:
-    found: list[Reply] = []
+def at_once(server: LiveServer, keys: list[str], found: list[Reply]) -> list[Reply]:
     threads = [threading.Thread(target=lambda key=key: found.append(server.chat(key=key))) for key in keys]
     for thread in threads:
         thread.start()
@@ -40,7 +38,7 @@ def test_beyond_the_queue_is_503_with_a_time_and_then_all_is_well_again() -> Non
     model = SlowModel(default="yes", pause=0.3)
     hosted = hosted_of(model, choices=("yes", "no"), constrain=True, waiting=10)
     with LiveServer(hosted, settings=Settings(at_once=1000, grace=2)) as server:
-        found = at_once(server, [""] * 60)
+        found = at_once(server, [""] * 60, [])
         turned_away = [reply for reply in found if reply.status == 503]
         assert {reply.status for reply in found} == {200, 503}
         assert len(turned_away) > 10
@@ -52,19 +50,18 @@ def test_beyond_the_queue_is_503_with_a_time_and_then_all_is_well_again() -> Non
 
 
 def test_a_key_that_floods_is_told_so_and_the_other_is_served(traffic: Traffic) -> None:
-    model = SlowModel(default="yes", pause=0.05)
+    model = SlowModel(default="yes", pause=0.3)
     flood, quiet = traffic.new_key("flood")[1], traffic.new_key("quiet")[1]
     hosted = hosted_of(model, choices=("yes", "no"), constrain=True)
     hosted.engine.batch = 1
     with LiveServer(hosted, book=traffic, settings=Settings(at_once=8, grace=2)) as server:
-        flooding = threading.Thread(target=lambda: replies.extend(at_once(server, [flood] * 30)))
         replies: list[Reply] = []
+        flooding = threading.Thread(target=at_once, args=(server, [flood] * 30, replies))
         flooding.start()
-        time.sleep(0.15)
-        started = time.monotonic()
+        assert until(lambda: hosted.engine.waiting >= 5)
         assert server.chat(key=quiet).status == 200
         # Its turn comes after one of the flood's answers, not after all of them.
-        assert time.monotonic() - started < 0.05 * 8
+        assert sum(reply.status == 200 for reply in replies) < 5
         flooding.join(20)
     refused = [reply for reply in replies if reply.status == 429]
     assert refused

@@ -122,10 +122,10 @@ def test_a_second_signal_ends_at_once() -> None:
     with Child(pause=2.0, grace=60) as child:
         threads = child.under_way(1)
         os.kill(child.process.pid, signal.SIGTERM)
-        time.sleep(0.5)
+        time.sleep(1.0)
         started = time.monotonic()
         os.kill(child.process.pid, signal.SIGTERM)
         assert child.end()[0] == 128 + signal.SIGTERM
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 10
         for thread in threads:
             thread.join(5)

