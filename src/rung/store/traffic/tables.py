@@ -30,6 +30,7 @@ from rung.store.traffic.records import Feedback, Key, Measured, Trace
 SCHEMA = "0001"
 """The newest revision under migrations/versions."""
 VERSION_TABLE = "rung_schema"
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -60,7 +61,7 @@ class Json(TypeDecorator[Any]):
     cache_ok = True
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str:
-        return json.dumps(value, separators=(",", ":"))
+        return _encode(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
         return json.loads(value)
@@ -73,7 +74,9 @@ class Said(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str:
-        text = (value or "").replace("\0", "\u2400")
+        text = value or ""
+        if "\0" in text:
+            text = text.replace("\0", "\u2400")
         return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
     def process_result_value(self, value: Any, dialect: Dialect) -> str:
