@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from live_server import LiveServer, Reply, SlowModel, hosted_of, until
 
-from rung.core.model import Completion
+from rung.core.model import Completion, Request
 from rung.models.fake import FakeModel
 from rung.serving.limits import Limits
 from rung.serving.refusals import Refusal
@@ -50,19 +50,34 @@ def test_beyond_the_queue_is_503_with_a_time_and_then_all_is_well_again() -> Non
 
 
 def test_a_key_that_floods_is_told_so_and_the_other_is_served(traffic: Traffic) -> None:
-    model = SlowModel(default="yes", pause=0.3)
-    flood, quiet = traffic.new_key("flood")[1], traffic.new_key("quiet")[1]
+    opened = threading.Event()
+
+    def held(request: Request) -> str:
+        opened.wait(20)
+        return "yes"
+
+    model = SlowModel(held)
+    flood = traffic.new_key("flood")[1]
+    quiets_key, quiet = traffic.new_key("quiet")
     hosted = hosted_of(model, choices=("yes", "no"), constrain=True)
     hosted.engine.batch = 1
     with LiveServer(hosted, book=traffic, settings=Settings(at_once=8, grace=2)) as server:
         replies: list[Reply] = []
         flooding = threading.Thread(target=at_once, args=(server, [flood] * 30, replies))
         flooding.start()
-        assert until(lambda: hosted.engine.waiting >= 5)
-        assert server.chat(key=quiet).status == 200
-        # Its turn comes after one of the flood's answers, not after all of them.
-        assert sum(reply.status == 200 for reply in replies) < 5
+        # One answer under way, seven waiting, the others turned away.
+        assert until(lambda: hosted.engine.waiting == 7 and len(replies) == 22)
+        quiets: list[Reply] = []
+        asking = threading.Thread(target=at_once, args=(server, [quiet], quiets))
+        asking.start()
+        assert until(lambda: hosted.engine.waiting == 8)
+        opened.set()
+        asking.join(20)
         flooding.join(20)
+        order = [trace.key for trace in server.kept.wait(9)]
+        assert [reply.status for reply in quiets] == [200]
+        # Behind the flood's answer under way and its next one, not behind all of them.
+        assert order.index(quiets_key.id) <= 2
     refused = [reply for reply in replies if reply.status == 429]
     assert refused
     assert refused[0].error["code"] == "rate_limit_exceeded"

@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 
 SERVER = """
-import sys, time
+import signal, sys, time
+# Tests that run in the background inherit that an interrupt is not for them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, {tests!r})
 from live_server import SlowModel, hosted_of, Kept
 from rung.core.errors import InterruptedRun
