@@ -1,7 +1,8 @@
-"""The local engines beside each other: transformers in bf16 against OpenVINO with 8-bit and 16-bit weights, at 1, 8 and 32 requests.
+"""The local engines beside each other at 1, 8 and 32 requests: transformers' own `generate`, our backend on it, OpenVINO in 8 and 16 bits.
 
 `tokens_per_second`: new tokens, the reading of the prompts included, median over rounds in which the engines take turns; every prompt
-is new from its first word on, so that no engine has read any of it before. `ratio`: against transformers, of the same round.
+is new from its first word on, so that no engine has read any of it before. `ratio`: against `generate` of transformers as it comes, in bf16
+and one padded batch, in the same round; `ratio_backend`: against our own backend, which answers with the same library.
 `accuracy`: the label task of examples/tenants-desk with the three nearest solved examples in the prompt, answered as a constrained
 choice on the test questions; `difference`: against transformers, with the 95 % interval of a paired bootstrap over questions. `same_answer`:
 share of questions with the same label. ROUNDS, COUNTS (as 1,8,32), TOKENS and QUESTIONS make it smaller.
@@ -19,10 +20,11 @@ import numpy as np
 from harness import ROOT, finish, median, say
 
 from rung.core.answer import answer_many, open_candidate
-from rung.core.model import Message, Model, Request
+from rung.core.model import Completion, Message, Model, Request
 from rung.experiment.plan import fit_data
 from rung.experiment.setup import prepare
 from rung.methods.slots import nearest_shots, new_candidate, output_slot, prompt_slot
+from rung.models.embedded import embedded_folder
 from rung.models.openvino_local import OpenVINOModel
 from rung.models.transformers_local import TransformersModel
 
@@ -33,11 +35,39 @@ QUESTIONS = int(os.environ.get("QUESTIONS", "1000"))
 WORDS = 130
 """Words of a prompt: some 200 tokens."""
 DRAWS = 10_000
+PLAIN = "transformers generate"
 FIRST = "transformers"
+
+
+class PlainModel:
+    """What a user gets who loads the weights and calls `generate` on all prompts at once."""
+
+    def __init__(self) -> None:
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer, logging
+
+        logging.set_verbosity_error()
+        folder = embedded_folder()
+        self._tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
+        self._model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
+
+    def generate(self, requests: list[Request]) -> list[Completion]:
+        import torch
+
+        shown = [[{"role": each.role, "content": each.text} for each in request.messages] for request in requests]
+        prompts = self._tokenizer.apply_chat_template(
+            shown, add_generation_prompt=True, padding=True, return_tensors="pt", return_dict=True
+        )
+        with torch.inference_mode():
+            out = self._model.generate(**prompts, max_new_tokens=TOKENS, do_sample=False)
+        written = out[:, prompts["input_ids"].shape[1] :]
+        end = self._tokenizer.eos_token_id
+        return [Completion(tokens_out=[*row.tolist(), end].index(end)) for row in written]
 
 
 def opened() -> dict[str, Any]:
     return {
+        PLAIN: PlainModel(),
         FIRST: TransformersModel(precision="bf16", device="cpu"),
         "openvino q8_0": OpenVINOModel(precision="q8_0"),
         "openvino f16": OpenVINOModel(precision="f16"),
@@ -111,25 +141,34 @@ def against(first: list[bool], other: list[bool]) -> list[float]:
     return [round(float(gaps.mean()), 4), round(float(low), 4), round(float(high), 4)]
 
 
+def beside(name: str, speeds: dict[int, list[float]], theirs: dict[int, list[float]]) -> dict[str, Any]:
+    """The median ratio of the same rounds, and the smallest and the largest."""
+    ratios = {count: [a / b for a, b in zip(speeds[count], theirs[count], strict=True)] for count in COUNTS}
+    return {
+        name: {count: round(median(each), 2) for count, each in ratios.items()},
+        f"{name}_range": {count: [round(min(each), 2), round(max(each), 2)] for count, each in ratios.items()},
+    }
+
+
 def main() -> None:
     models = opened()
     found = speeds(models)
-    said, right = labels(models)
+    ours = {name: model for name, model in models.items() if name != PLAIN}
+    said, right = labels(ours)
     correct = {name: [a == b for a, b in zip(answers, right, strict=True)] for name, answers in said.items()}
-    engines: dict[str, Any] = {}
-    for name, model in models.items():
+    plain = {count: round(median(found[PLAIN][count]), 1) for count in COUNTS}
+    engines: dict[str, Any] = {PLAIN: {"precision": "bf16", "tokens_per_second": plain}}
+    for name, model in ours.items():
         engines[name] = {
             "engine": model.ref.engine,
             "precision": model.ref.precision,
             "tokens_per_second": {count: round(median(found[name][count]), 1) for count in COUNTS},
             "accuracy": round(sum(correct[name]) / len(right), 4),
         }
+        engines[name] |= beside("ratio", found[name], found[PLAIN])
         if name != FIRST:
-            pairs = {count: zip(found[name][count], found[FIRST][count], strict=True) for count in COUNTS}
-            ratios = {count: [ours / theirs for ours, theirs in pairs[count]] for count in COUNTS}
+            engines[name] |= beside("ratio_backend", found[name], found[FIRST])
             engines[name] |= {
-                "ratio": {count: round(median(ratios[count]), 2) for count in COUNTS},
-                "ratio_range": {count: [round(min(r), 2), round(max(r), 2)] for count, r in ratios.items()},
                 "difference": against(correct[FIRST], correct[name]),
                 "same_answer": round(sum(map(str.__eq__, said[name], said[FIRST])) / len(right), 4),
             }

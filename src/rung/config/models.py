@@ -31,8 +31,8 @@ class ModelConfig(Block):
     revision: str = doc("commit or version of the weights", "权重的提交号或版本", "")
     engine: str = doc("how it is run; chosen by the machine when absent", "运行引擎；不写则按机器选择", "")
     precision: str = doc(
-        "bf16, fp32, ...; chosen by the machine when absent; of openvino q8_0 (the default) or f16",
-        "bf16、fp32 等；不写则按机器选择；openvino 为 q8_0（默认）或 f16",
+        "bf16, fp32, ...; chosen by the machine when absent; of openvino f16 (the default) or q8_0",
+        "bf16、fp32 等；不写则按机器选择；openvino 为 f16（默认）或 q8_0",
         "",
     )
     base_url: str | None = doc(

@@ -40,14 +40,14 @@ _SOFT = ("soft", "prefix")
 class OpenVINOModel:
     """A causal language model (Llama, Qwen2 or Qwen3), many requests at a time; what it writes comes from a process beside this one.
 
-    `id` and `revision` as in `TransformersModel`, which it is trained through. `precision`: q8_0 | f16, of the weights. The first
+    `id` and `revision` as in `TransformersModel`, which it is trained through. `precision`: f16 | q8_0, of the weights. The first
     use of weights writes a GGUF into the cache. A sampled answer depends on its own seed only, and not on its company.
 
     Raises BackendError E3070 for another precision, E3002 when the model cannot be loaded, UsageError E1102 without OpenVINO GenAI;
     answering raises E3071, E3072 where the weights cannot be written or read as GGUF.
     """
 
-    def __init__(self, id: str = EMBEDDED, *, precision: str = "q8_0", revision: str = "") -> None:
+    def __init__(self, id: str = EMBEDDED, *, precision: str = "f16", revision: str = "") -> None:
         check_precision(precision)
         version, self._arithmetic = version_of_openvino(), arithmetic_here()
         self._twin = TransformersModel(id, device="cpu", revision=revision)
@@ -76,7 +76,7 @@ class OpenVINOModel:
         Raises BackendError E3003 when the weights are not the recorded ones, E3004, E3005 for an adapter of another model or one that
         has changed, E3073 where the recorded engine is not this machine's, E3074 for virtual tokens, which no weight can take in.
         """
-        model = cls(ref.id, precision=ref.precision or "q8_0", revision=ref.revision)
+        model = cls(ref.id, precision=ref.precision or "f16", revision=ref.revision)
         if ref.engine and ref.engine != model.ref.engine:
             raise BackendError("E3073", name=ref.id, expected=ref.engine, found=model.ref.engine)
         if adapter is not None and adapter.kind in _SOFT:
