@@ -4,7 +4,8 @@
 
 Synthetic passages (bench/retrieval_data.py), nothing is embedded: every side is given the vectors. Each side runs in a process of its
 own, one after the other, on the same data. Peers need an environment of their own, whose Python RUNG_PEERS_PYTHON names
-(bench/retrieval_peers.py says what to install there); without it Rung is measured alone. SIDES names some of the sides.
+(bench/retrieval_peers.py says what to install there); without it Rung is measured alone. SIDES names some of the sides. Other sizes
+than 100,000 have results of their own: bench/results/retrieval-1m.json.
 """
 
 from __future__ import annotations
@@ -159,7 +160,9 @@ def main() -> None:
     figures = {"recall_at_10": min(worst)} if worst else {}
     if ratios:
         figures["ratio_best_peer"] = min(ratios)
-    finish("retrieval", SIZES, **figures, **flat, sizes=sizes)
+    named = "" if SIZES == [100_000] else "-" + "-".join(sizes)
+    command = f"SIZES={','.join(map(str, SIZES))} make bench-retrieval" if named else ""
+    finish(f"retrieval{named}", SIZES, command=command, **figures, **flat, sizes=sizes)
 
 
 if __name__ == "__main__":
