@@ -55,10 +55,16 @@ def candidate_of(model: Model, *, fields: Sequence[str] = ("question",), **outpu
 
 
 def hosted_of(
-    model: Model, *, dialogue: bool = False, waiting: int = 256, opened: Any = None, **candidate: Any
+    model: Model,
+    *,
+    dialogue: bool = False,
+    waiting: int = 256,
+    batch: int = 16,
+    opened: Any = None,
+    **candidate: Any,
 ) -> Hosted:
     opened = opened or Opened(candidate_of(model, **candidate), model)
-    return Hosted("small", opened, Engine(opened, waiting=waiting), dialogue)
+    return Hosted("small", opened, Engine(opened, waiting=waiting, batch=batch), dialogue)
 
 
 @dataclass

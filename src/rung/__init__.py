@@ -30,6 +30,7 @@ _WHERE = {
     "monitor": "rung.cli.monitor",
     **dict.fromkeys(("list_keys", "new_key", "revoke_key"), "rung.cli.keys"),
     "serve": "rung.cli.serve",
+    **dict.fromkeys(("erase_traffic", "prune_traffic"), "rung.cli.removal"),
     **dict.fromkeys(("canary", "promote", "rollback", "rounds", "shadow", "stop_trial"), "rung.cli.deploy"),
     **dict.fromkeys(("export_feedback", "list_feedback", "review_feedback"), "rung.cli.feedback"),
     "retrain": "rung.cli.retrain",
@@ -90,6 +91,7 @@ __all__ = [
     "diagnose_recordings",
     "doctor",
     "draft_data",
+    "erase_traffic",
     "export",
     "export_data",
     "export_feedback",
@@ -113,6 +115,7 @@ __all__ = [
     "next_rows",
     "plan",
     "promote",
+    "prune_traffic",
     "record_label",
     "report",
     "retrain",
@@ -162,6 +165,7 @@ if TYPE_CHECKING:
     from rung.cli.mcp import mcp
     from rung.cli.models import compare_models
     from rung.cli.monitor import monitor
+    from rung.cli.removal import erase_traffic, prune_traffic
     from rung.cli.retrain import retrain
     from rung.cli.serve import serve
     from rung.core.candidate import Candidate

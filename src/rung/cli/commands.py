@@ -286,3 +286,14 @@ def doctor() -> list[Health]:
 def to_json(value: Any) -> str:
     """How every `--json` is written."""
     return json.dumps(value, ensure_ascii=False, indent=2, default=str)
+
+
+def language_of(source: Path) -> Language:
+    """The language of a run's task, or of a task file."""
+    from rung.config import load_config, to_task
+    from rung.store.runs import RunFolder
+
+    if source.is_file():
+        return to_task(load_config(source), ()).language
+    found: Language = RunFolder.existing(source).read_run().get("task", {}).get("language", "en")
+    return found

@@ -87,17 +87,6 @@ def _report(run: RunFolder, language: Language | None) -> None:
         commands.report(run.path, language=language)
 
 
-def _language_of(source: Path) -> Language:
-    """The language of a run's task, or of a task file."""
-    from rung.config import load_config, to_task
-    from rung.store.runs import RunFolder
-
-    if source.is_file():
-        return to_task(load_config(source), ()).language
-    found: Language = RunFolder.existing(source).read_run().get("task", {}).get("language", "en")
-    return found
-
-
 def diagnose_command(
     source: Annotated[
         Path, typer.Argument(help="a task file, a run, or a folder of runs", metavar="TASK.YAML|RUN")
@@ -134,7 +123,7 @@ def diagnose_command(
     if json:
         print(commands.to_json(found.model_dump(mode="json")))
     else:
-        print(diagnosis_text(found, language or _language_of(source)), end="")
+        print(diagnosis_text(found, language or commands.language_of(source)), end="")
 
 
 def stability_command(
@@ -171,4 +160,4 @@ def stability_command(
     if json:
         print(commands.to_json(found.model_dump(mode="json")))
     else:
-        print(stability_text(found, language or _language_of(run)), end="")
+        print(stability_text(found, language or commands.language_of(run)), end="")

@@ -40,6 +40,7 @@ Workers = Annotated[
     int,
     typer.Option(help="processes that encode passages at the same time, each with its own copy of the encoder", min=1),
 ]
+OwnEncoder = Annotated[str | None, typer.Option(help="folder:PATH, where an encoder of your own made the base")]
 Documents = Annotated[Path, typer.Argument(help="a folder, a ZIP archive or a file", metavar="DOCS")]
 
 
@@ -67,14 +68,18 @@ def index_update(
     documents: Path,
     *,
     remove_missing: bool = False,
+    encoder: str | None = None,
     workers: int = 1,
     progress: Progress | None = None,
 ) -> tuple[Change, DocumentsResult]:
-    """Take new and changed documents into a base. `remove_missing`: what is not among them is deleted."""
-    from rung.retrieval.homes import maker_of
+    """Take new and changed documents into a base. `remove_missing`: what is not among them is deleted.
 
-    with _encoding(_name(maker_of(base)), workers) as encoder:
-        return _updated(documents, base, encoder, None, remove_missing, progress)
+    `encoder`: `folder:PATH` where one of your own made the base. Raises UsageError E2739 without it.
+    """
+    from rung.retrieval.homes import encoder_name
+
+    with _encoding(encoder_name(base, encoder), workers) as made:
+        return _updated(documents, base, made, None, remove_missing, progress)
 
 
 def index_delete(base: Path, ids: Sequence[str]) -> Change:
@@ -91,18 +96,23 @@ def index_search(
     k: int = 5,
     mode: str | None = None,
     version: int | None = None,
+    encoder: str | None = None,
     seen_by: frozenset[str] | None = None,
     where: Mapping[str, Sequence[str]] | None = None,
 ) -> list[Hit]:
-    """The best passages for a question, of a base or of an index in a run folder. `mode`: rrf | lexical | dense."""
-    from rung.retrieval.homes import home_of, maker_of
-    from rung.retrieval.index import MODES
+    """The best passages for a question, of a base or of an index in a run folder. `mode`: rrf | lexical | dense.
+
+    `encoder`: `folder:PATH` where one of your own made the base.
+    """
+    from rung.retrieval.asking import MODES
+    from rung.retrieval.homes import encoder_name, home_of
 
     if mode is not None and mode not in MODES:
         raise typer.BadParameter(", ".join(MODES), param_hint="--mode")
-    name = _name(maker_of(base, version))
-    lexical = mode == "lexical" or (mode is None and name == NO_ENCODER)
-    index = home_of(base).open(None if lexical else _encoder(name), version)
+    name = "" if mode == "lexical" else encoder_name(base, encoder, version)
+    # A base without vectors is searched by words; a search by meaning says what it lacks.
+    lexical = mode == "lexical" or (mode is None and not name)
+    index = home_of(base).open(_encoder(name), version)
     return index.search([question], k, mode="lexical" if lexical else mode or "rrf", seen_by=seen_by, where=where)[0]
 
 
@@ -134,21 +144,16 @@ def index_prune(base: Path, keep: int = 1) -> list[int]:
     return home_of(base).prune(keep)
 
 
-def _name(made_by: str) -> str:
-    """The registry name in an encoder's id."""
-    return made_by.rpartition("@")[0] if made_by else NO_ENCODER
-
-
 def _encoder(name: str) -> Encoder | None:
     from rung.core.answer import create_encoder
 
-    return None if name == NO_ENCODER else create_encoder(name)
+    return None if name in {"", NO_ENCODER} else create_encoder(name)
 
 
 @contextmanager
 def _encoding(name: str, workers: int) -> Iterator[Encoder | None]:
     """The encoder of that name, in this process or in several."""
-    if workers < 2 or name == NO_ENCODER:
+    if workers < 2 or name in {"", NO_ENCODER}:
         yield _encoder(name)
         return
     from functools import partial
@@ -218,6 +223,7 @@ def update_command(
     remove_missing: Annotated[
         bool, typer.Option("--remove-missing", help="delete the documents that are not in DOCS any more")
     ] = False,
+    encoder: OwnEncoder = None,
     workers: Workers = 1,
     lang: OwnLang = None,
     json: AsJson = False,
@@ -228,7 +234,9 @@ def update_command(
     """
     language = asked_language(lang) or own_language()
     with _bar(language) as progress:
-        change, found = index_update(base, documents, remove_missing=remove_missing, workers=workers, progress=progress)
+        change, found = index_update(
+            base, documents, remove_missing=remove_missing, encoder=encoder, workers=workers, progress=progress
+        )
     _show_change(change, found, base, language, json)
 
 
@@ -253,6 +261,7 @@ def search_command(
     k: Annotated[int, typer.Option("-k", help="passages to show", min=1)] = 5,
     mode: Annotated[str | None, typer.Option(help="rrf (both), lexical (words) or dense (meaning)")] = None,
     version: Annotated[int | None, typer.Option(help="another version than the current one", min=1)] = None,
+    encoder: OwnEncoder = None,
     seen_by: SeenBy = None,
     where: Annotated[
         list[str] | None, typer.Option(help="only documents with this metadata; may be repeated", metavar="NAME=VALUE")
@@ -266,7 +275,8 @@ def search_command(
     """
     language = asked_language(lang) or own_language()
     labels = labels_in(seen_by)
-    hits = index_search(base, question, k=k, mode=mode, version=version, seen_by=labels, where=_wanted(where or []))
+    wanted = _wanted(where or [])
+    hits = index_search(base, question, k=k, mode=mode, version=version, encoder=encoder, seen_by=labels, where=wanted)
     if json:
         rows = [{"id": h.item.id, "score": h.score, "text": h.item.text, "payload": h.item.payload} for h in hits]
         print(commands.to_json(rows))

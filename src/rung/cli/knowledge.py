@@ -88,7 +88,7 @@ def ceilings_command(
     if json:
         print(commands.to_json(found.model_dump(mode="json")))
     else:
-        print(ceilings_text(found, asked or _language_of(run)), end="")
+        print(ceilings_text(found, asked or commands.language_of(run)), end="")
 
 
 def attack_command(
@@ -123,11 +123,4 @@ def attack_command(
     if json:
         print(commands.to_json(found.model_dump(mode="json")))
     else:
-        print(attack_text(found, asked or _language_of(run)), end="")
-
-
-def _language_of(run: Path) -> Language:
-    from rung.store.runs import RunFolder
-
-    found: Language = RunFolder.existing(run).read_run().get("task", {}).get("language", "en")
-    return found
+        print(attack_text(found, asked or commands.language_of(run)), end="")

@@ -28,6 +28,7 @@ from rung.cli.models import models
 from rung.cli.monitor import monitor_command
 from rung.cli.options import AsJson, RunPath, RunsFolder, SeenBy, TaskFile, TaskLang, labels_in
 from rung.cli.rate import rate_command
+from rung.cli.removal import app as traffic_app
 from rung.cli.retrain import retrain_command
 from rung.cli.serve import serve_command
 from rung.cli.spoken import asked_language, command_language, finding_line, own_language, say, spoken
@@ -234,6 +235,7 @@ app.command("mcp")(mcp_command)
 app.command("serve")(serve_command)
 app.add_typer(keys_app, name="keys")
 app.command("monitor")(monitor_command)
+app.add_typer(traffic_app, name="traffic")
 app.add_typer(feedback_app, name="feedback")
 app.command("retrain")(retrain_command)
 app.command("canary")(canary_command)

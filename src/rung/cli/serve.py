@@ -5,21 +5,23 @@ from __future__ import annotations
 import ipaddress
 from contextlib import closing
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rung.cli.options import AsJson, OwnLang, RunPath
+from rung.cli.serve_processes import Talk, serve_alone, serve_together
+from rung.cli.serving_process import Serving
 from rung.cli.spoken import asked_language, own_language, say, spoken
-from rung.cli.traffic import Keep, StateFolder, open_traffic
+from rung.cli.traffic import Keep, StateFolder, open_traffic, span_of
 from rung.core.errors import TargetNotMet, UsageError
 
 if TYPE_CHECKING:
     from rung.core.task import Language
     from rung.serving.backend import Backend
     from rung.serving.proof import Agreement
-    from rung.serving.service import Desk
 
 
 def serve(
@@ -33,49 +35,52 @@ def serve(
     state: Path | None = None,
     keep: Keep = Keep.texts,
     seconds: float = 120.0,
+    processes: int = 1,
+    drift_every: timedelta | None = timedelta(hours=1),
     language: Language | None = None,
 ) -> None:
     """Serve until a signal comes. `state`: folder of the traffic database; `serving/` in the run when absent. `keep`: what of
-    people's and models' words is written there.
+    people's and models' words is written there. `drift_every`: how often /metrics learns of drift; None for never.
 
-    `keys=False` lets everybody in and is for loopback only. Raises UsageError E7001, E7003, E1302, E1307; BackendError E7002;
-    InterruptedRun E7004 where answers under way had to be cut at the end.
+    `keys=False` lets everybody in and is for loopback only. Raises UsageError E7001, E7003, E1302, E1307; BackendError E7002,
+    E7008; InterruptedRun E7004 where answers under way had to be cut at the end.
     """
-    from rung.monitoring.spans import sink_from_environment
-    from rung.serving.desks import RoutedDesk
-    from rung.serving.hosting import host as open_hosted
-    from rung.serving.server import listen, run_server
-    from rung.serving.service import OneDesk, Service, Settings
+    from rung.serving.server import listen
     from rung.store.deployment import Deployment
-    from rung.store.traffic.writer import TraceWriter
 
     language = language or own_language()
     if not keys and not on_loopback(host):
         raise UsageError("E7001", host=host)
     deployment = Deployment.at(run, state)
-    sink = sink_from_environment()
-    with open_traffic(deployment.folder, make=True, keep=keep) as traffic, closing(listen(host, port)) as door:
-        if candidate:
-            desk: Desk = OneDesk(open_hosted(deployment.run, candidate, backend=backend))
-        else:
-            desk = RoutedDesk(deployment, backend=backend)
-        with closing(TraceWriter(traffic, [sink] if sink else [])) as writer:
-            settings = Settings(seconds=seconds)
-            service = Service(desk, book=traffic, traces=writer, keys=keys, settings=settings, name=deployment.run.name)
-            place = f"http://{f'[{host}]' if ':' in host else host}:{door.getsockname()[1]}/v1"
-            notes = [spoken("serve.serving", language, candidate=desk.champion.name, place=place)]
-            if desk.champion.other_engine:
-                notes.append(spoken("serve.other_engine", language, words=desk.champion.other_engine))
+    with open_traffic(deployment.folder, make=True, keep=keep) as traffic:
+        nobody = keys and not traffic.keys()
+    with closing(listen(host, port)) as door:
+        place = f"http://{f'[{host}]' if ':' in host else host}:{door.getsockname()[1]}/v1"
+
+        def begun(name: str, other_engine: str) -> None:
+            notes = [spoken("serve.serving", language, candidate=name, place=place)]
+            if other_engine:
+                notes.append(spoken("serve.other_engine", language, words=other_engine))
+            if processes > 1:
+                notes.append(spoken("serve.processes", language, n=processes))
             if not keys:
                 notes.append(spoken("serve.no_keys", language))
-            elif not traffic.keys():
+            elif nobody:
                 notes.append(spoken("serve.first_key", language, run=deployment.run))
-            run_server(
-                service,
-                door,
-                started=lambda: say("\n".join(notes)),
-                stopping=lambda: say(spoken("serve.stopping", language)),
-            )
+            say("\n".join(notes))
+
+        serving = Serving(run, candidate, keys, backend, state, keep, seconds)
+
+        def told(key: str, **values: Any) -> None:
+            say(spoken(f"serve.{key}", language, **values))
+
+        talk = Talk(begun, told)
+        # What is held against the proof is the champion; another candidate has no proof to be held against here.
+        every = 0.0 if candidate or drift_every is None else drift_every.total_seconds()
+        if processes > 1:
+            serve_together(serving, door, talk, size=processes, drift_every=every)
+        else:
+            serve_alone(serving, door, talk, drift_every=every)
 
 
 def on_loopback(host: str) -> bool:
@@ -115,6 +120,13 @@ def serve_command(
         Keep, typer.Option(help="what is kept of questions and answers: all, with personal data masked, or no texts")
     ] = Keep.texts,
     seconds: Annotated[float, typer.Option(help="longest time for one answer, waiting included", min=0.1)] = 120.0,
+    processes: Annotated[
+        int,
+        typer.Option(help="processes that answer at one address; each opens the candidate for itself", min=1, max=64),
+    ] = 1,
+    drift_every: Annotated[
+        str, typer.Option(help="how often traffic is held against the proof for /metrics: 1h, 30m; 0 for never")
+    ] = "1h",
     check: Annotated[
         int,
         typer.Option(
@@ -149,6 +161,8 @@ def serve_command(
         state=state,
         keep=keep,
         seconds=seconds,
+        processes=processes,
+        drift_every=None if drift_every.strip() == "0" else span_of(drift_every),
         language=language,
     )
 

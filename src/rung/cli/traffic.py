@@ -16,6 +16,7 @@ from rung.cli.spoken import own_language, say, spoken
 from rung.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from rung.core.errors import Problem
     from rung.store.traffic.database import Traffic
 
 StateFolder = Annotated[
@@ -48,6 +49,8 @@ def open_traffic(folder: Path, *, make: bool = False, keep: Keep = Keep.texts) -
     with Traffic.open(address, texts=keep != Keep.measures, mask=mask) as traffic:
         say_mended(traffic)
         yield traffic
+        if traffic.trouble is not None:
+            _say_problem(traffic.trouble)
 
 
 def _masked(text: str) -> str:
@@ -60,9 +63,13 @@ def _masked(text: str) -> str:
 def say_mended(traffic: Traffic) -> None:
     """What was done to a damaged database, to stderr."""
     if traffic.mended is not None:
-        language, problem = own_language(), traffic.mended.problem
-        say(f"{problem.message(language)} [{problem.code}]")
-        say("    " + spoken("hint", language, hint=problem.hint(language)))
+        _say_problem(traffic.mended.problem)
+
+
+def _say_problem(problem: Problem) -> None:
+    language = own_language()
+    say(f"{problem.message(language)} [{problem.code}]")
+    say("    " + spoken("hint", language, hint=problem.hint(language)))
 
 
 def span_of(text: str) -> timedelta:

@@ -6,7 +6,7 @@ import codecs
 import difflib
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from rung.config.schema import Config
 from rung.config.source import Loc
 from rung.core.errors import Problem
 from rung.core.registry import parts
+from rung.text.address import is_address
 
 NOT_BASE_MODELS = {"linear", "extractive"}
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
@@ -177,10 +178,33 @@ def _data(config: Config) -> Iterator[Mistake]:
         if not path.is_file() and not (name == "examples" and _is_dataset(path)):
             there = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
             yield Mistake(("data", name), "E1222", {"path": path, **near(path.name, there)})
-    if config.documents is not None and not config.path(config.documents).exists():
-        yield Mistake(("documents",), "E2372", {"path": config.path(config.documents)})
+    yield from _documents(config)
     if data.document is not None and config.documents is None:
         yield Mistake(("data", "document"), "E1236", {"column": data.document})
+
+
+def _documents(config: Config) -> Iterator[Mistake]:
+    if config.documents is None:
+        return
+    if config.base is not None:
+        if config.drop_orders:
+            yield Mistake(("drop_orders",), "E2730")
+        for loc in _named_in(config.settings, "chunk_words"):
+            yield Mistake(("settings", *loc), "E2729", {"base": config.documents})
+    elif is_address(config.documents):
+        # The value is not shown: a password may be in it.
+        yield Mistake(("documents",), "E2734")
+    elif not config.path(config.documents).exists():
+        yield Mistake(("documents",), "E2372", {"path": config.path(config.documents)})
+
+
+def _named_in(block: Mapping[str, Any], key: str) -> Iterator[Loc]:
+    """Every place of a key in a block, and in the blocks within it."""
+    for name, value in block.items():
+        if name == key:
+            yield (name,)
+        elif isinstance(value, Mapping):
+            yield from ((name, *loc) for loc in _named_in(value, key))
 
 
 def _is_dataset(path: Path) -> bool:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, PrivateAttr
 
 from rung.config.block import Block, Free, Names, doc
 from rung.config.costs import CostConfig
+from rung.config.documents import NamedBase, named_base
 from rung.config.models import Model, ModelConfig, named_model
 from rung.config.post_process import StepConfig, named_steps
 from rung.config.source import Source, resolve
@@ -269,8 +270,10 @@ class Config(Block):
     output: OutputConfig = doc("what an answer is", "答案是什么")
     data: DataConfig = doc("labelled examples", "带答案的示例")
     documents: str | None = doc(
-        "documents that hold the answers: a folder, a .zip or one file, of any format (see rung data read)",
-        "包含答案的文档：文件夹、.zip 或单个文件，格式不限（见 rung data read）",
+        "documents that hold the answers: a folder, a .zip or one file, of any format (see rung data read); or a knowledge base "
+        "(see rung index): its folder or postgres:NAME, with @VERSION for another version than the current one",
+        "包含答案的文档：文件夹、.zip 或单个文件，格式不限（见 rung data read）；也可以是知识库（见 rung index）：其文件夹或 postgres:名称，"
+        "后加 @版本 可指定当前版本以外的版本",
         None,
     )
     drop_orders: bool = doc(
@@ -328,6 +331,11 @@ class Config(Block):
     def where(self, *field: str | int) -> str:
         """Place of a field for an error: 'task.yaml:12 output.kind'."""
         return self._source.where(field)
+
+    @property
+    def base(self) -> NamedBase | None:
+        """The knowledge base that `documents` names; None where it names files, or nothing."""
+        return named_base(self.documents, self.folder) if self.documents else None
 
     @property
     def data_files(self) -> Mapping[str, str]:

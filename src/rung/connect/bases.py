@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 from rung.core.answer import Retriever, create_encoder
-from rung.retrieval.homes import current_of, home_of, in_postgres, maker_of
+from rung.retrieval.homes import current_of, encoder_name, home_of, in_postgres
 from rung.retrieval.publish import MANIFEST
 from rung.retrieval.versions import is_base as is_folder_base
 
@@ -19,14 +19,17 @@ def is_base(where: str) -> bool:
 class Base:
     """An index, or the current version of a knowledge base: whatever is published or taken back counts from the next search on."""
 
-    def __init__(self, where: str) -> None:
-        """Raises what opening the index raises, and UsageError E1101 for an encoder that is not known here."""
-        made_by = maker_of(where)
-        self.mode = "rrf" if made_by else "lexical"
+    def __init__(self, where: str, encoder: str | None = None) -> None:
+        """`encoder`: `folder:PATH` where one of the team's own made it.
+
+        Raises what opening the index raises, UsageError E2739 without that, and E1101 for an encoder that is not known here.
+        """
+        name = encoder_name(where, encoder)
+        self.mode = "rrf" if name else "lexical"
         """How it is searched where nobody says how."""
         self._lock = threading.Lock()
         self._where = where
-        self._encoder = create_encoder(made_by.rpartition("@")[0]) if made_by else None
+        self._encoder = create_encoder(name) if name else None
         self._retriever = home_of(where).open(self._encoder)
 
     @property

@@ -33,9 +33,14 @@ class RungRetriever(BaseRetriever):
     where: dict[str, Any] | None = None
 
     @classmethod
-    def of(cls, path: str | Path, *, candidate: str | None = None, **fields: Any) -> RungRetriever:
-        """A retriever over a run folder, a folder of runs, an index folder, or `postgres:NAME`. Raises UsageError E2770."""
-        return cls(source=Source(path, candidate=candidate), **fields)
+    def of(
+        cls, path: str | Path, *, candidate: str | None = None, encoder: str | None = None, **fields: Any
+    ) -> RungRetriever:
+        """A retriever over a run folder, a folder of runs, an index folder, or `postgres:NAME`, as `Source` takes them.
+
+        Raises UsageError E2770.
+        """
+        return cls(source=Source(path, candidate=candidate, encoder=encoder), **fields)
 
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, **asked: Any

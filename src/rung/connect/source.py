@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from rung.core.errors import UsageError
 from rung.core.evaluation import Answer
 from rung.core.model import Encoder
 from rung.core.registry import create
-from rung.core.task import Example
+from rung.core.task import Example, Passage
 from rung.store.runs import RunFolder
 
 Labels = Collection[str] | None
@@ -26,19 +27,35 @@ _K = 5
 """Passages where neither the caller nor a candidate says how many."""
 
 
+@dataclass(frozen=True)
+class Asked:
+    """An answer, and the passages that the model was shown."""
+
+    answer: Answer
+    passages: tuple[Passage, ...]
+
+    @property
+    def cited(self) -> tuple[Passage, ...]:
+        """Those that the answer goes back to, in its order."""
+        shown = {passage.id: passage for passage in self.passages}
+        return tuple(shown[id] for id in self.answer.citations)
+
+
 class Source:
     """Passages, and with a run answers too. Searches may come from several threads; answers are given one at a time."""
 
-    def __init__(self, path: str | Path, *, candidate: str | None = None) -> None:
+    def __init__(self, path: str | Path, *, candidate: str | None = None, encoder: str | None = None) -> None:
         """`path`: a run folder, a folder of runs (the newest), an index folder, or `postgres:NAME`.
 
-        `candidate`: another one than the winner of the run. Raises UsageError E2770 where there is nothing of the kind,
+        `candidate`: another one than the winner of the run. `encoder`: `folder:PATH`, where one of your own made the index; a run
+        knows its own. Raises UsageError E2770 where there is nothing of the kind,
         E1302 for an unknown candidate, E1307 for a run without a winner.
         """
         self.path = str(path)
         self.run: RunFolder | None = None
         self.candidate: Candidate | None = None
         self._lock = threading.RLock()
+        self._named = encoder
         if is_base(self.path):
             return
         try:
@@ -80,7 +97,7 @@ class Source:
             0
         ]
 
-    def ask(self, question: str | Mapping[str, str], *, seen_by: Labels = OPEN) -> Answer:
+    def ask(self, question: str | Mapping[str, str], *, seen_by: Labels = OPEN) -> Asked:
         """The candidate's answer, from passages that the caller may see.
 
         Raises UsageError E2772 where there is no run, E1308 where the question lacks input fields.
@@ -95,11 +112,11 @@ class Source:
             example = Example("asked", inputs, ())
             (request,) = prepare(self._opened, [example], seen_by=_frozen(seen_by))
             (completion,) = complete(self._opened, [request])
-            return finish(self._opened, example, request, completion)
+            return Asked(finish(self._opened, example, request, completion), request.passages)
 
     @cached_property
     def _base(self) -> Base:
-        return Base(self.path)
+        return Base(self.path, self._named)
 
     @property
     def _slot(self) -> RetrieverSlot:

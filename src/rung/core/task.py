@@ -182,6 +182,32 @@ class Passage:
     end: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class SharedBase:
+    """A version of a knowledge base that holds the task's documents, already cut and encoded."""
+
+    id: str
+    """`<name>@<version>`."""
+    where: str
+    """Its folder, or `postgres:NAME`."""
+    kind: str
+    """Registry name of the retriever that opens it."""
+    encoder: str
+    """Id of the encoder that made its vectors; "" where it has none."""
+    chunk_words: int
+    chunk_overlap: int
+    documents: int
+    items: int
+
+    @property
+    def name(self) -> str:
+        return self.id.rpartition("@")[0]
+
+    @property
+    def version(self) -> int:
+        return int(self.id.rpartition("@")[2])
+
+
 class Split(Frozen):
     """A frozen list of example ids with the hash of their contents."""
 
@@ -210,6 +236,9 @@ class FitData:
     disliked: tuple[Example, ...] = ()
     """Training examples with a thumb down: their reference is an answer that was not wanted. Kept apart from `train`, so that
     no method takes it for a right one unawares; `train` holds those with a thumb up."""
+
+    base: SharedBase | None = None
+    """The knowledge base that the documents come from: they are searched in it, and not cut and encoded anew."""
 
     @cached_property
     def made_from(self) -> dict[str, str]:

@@ -18,6 +18,7 @@ from rung.data.intake.limits import Limits
 from rung.data.intake.names import Name, name_of, shown
 from rung.data.parsing.blocks import Block, Parsed, Remark, to_document
 from rung.data.parsing.refusal import Unreadable
+from rung.text.address import is_address
 
 Progress = Callable[[float, float, str], None]
 """done, total, note"""
@@ -73,9 +74,12 @@ def read_documents(
     on where it was. What is kept of a file goes when the file has gone. `skip`: files and
     folders that are no documents, such as the questions. `clean` changes a file's blocks before they are text.
 
-    Raises DataError E2301 where the source cannot be listed, E2302 where none of it can be read, E2359 where no child
+    Raises DataError E2734 for an address on the network, E2301 where the source cannot be listed, E2302 where none of it can be read, E2359 where no child
     process starts; WriteError where the cache cannot be written.
     """
+    if is_address(str(source)) and not source.exists():
+        # The value is not shown: a password may be in it.
+        raise DataError("E2734")
     limits = limits or Limits()
     try:
         files = Files(source, limits, skip)

@@ -96,6 +96,7 @@ def fit_data(prepared: Prepared, run: Path, folder: Path, method: str) -> FitDat
         seed=prepared.config.data.seed,
         hints=settings,
         disliked=prepared.disliked.kept,
+        base=prepared.base,
     )
 
 

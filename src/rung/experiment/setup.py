@@ -12,7 +12,7 @@ from rung.config.check import check_columns
 from rung.core.errors import UsageError
 from rung.core.hashing import hash_json
 from rung.core.method import Progress
-from rung.core.task import Example, SplitName, Task
+from rung.core.task import Example, SharedBase, SplitName, Task
 from rung.data.documents import DocumentsResult
 from rung.data.feedback import Disliked, demand_feedback, for_training, not_disliked
 from rung.data.fields import ReadSpec
@@ -25,6 +25,7 @@ from rung.data.read import ReadResult, read_examples, read_files
 from rung.data.rejects import Reject
 from rung.data.split import NAMES, Splits, SplitSpec, make_split, own_split
 from rung.data.table import read_table
+from rung.experiment.task_base import base_findings, task_base
 from rung.experiment.task_documents import by_kept_name, document_findings, task_documents
 
 
@@ -48,6 +49,8 @@ class Prepared:
     """What there is to say of pairs, thumbs and dialogues."""
     disliked: Disliked = field(default_factory=Disliked)
     """Training examples with a thumb down, in no split: only a method that learns from thumbs is to see them."""
+    base: SharedBase | None = None
+    """The knowledge base that the documents come from, where task.yaml names one."""
 
     @property
     def rejects(self) -> tuple[Reject, ...]:
@@ -76,6 +79,7 @@ class Prepared:
             *given,
             *templated,
             *document_findings(self.documents),
+            *(base_findings(self.base, self.documents, self.config) if self.base else ()),
         )
 
     @property
@@ -94,6 +98,7 @@ class Prepared:
                 {name: self.splits[name].hash for name in ("train", "dev", "test")} | self._disliked_hash(),
                 [hash_json([d.id, d.text]) for d in self.documents.documents],
                 settings,
+                *([self.base.id, self.base.encoder] if self.base else []),
             ],
             8,
         )
@@ -113,6 +118,7 @@ class Prepared:
             "duplicates": {k: v for k, v in self.duplicates.to_json().items() if k != "pairs"},
             "official_split": self.splits.official,
             "documents": len(self.documents.documents),
+            **({"base": self.base.id} if self.base else {}),
             "documents_failed": [{"id": failed.id, "code": failed.code} for failed in self.documents.failed],
             "documents_copies": len(self.documents.copies),
             "files": {
@@ -165,10 +171,13 @@ def prepare(task_file: Path, progress: Progress | None = None) -> Prepared:
         parts["train"], templated = kept.examples, kept.templated
     disliked = _disliked(reads, [*parts["dev"], *parts["test"]])
     labels = sorted({example.references[0] for example in pool if example.references}) if label else ()
-    documents = task_documents(config, progress)
+    base = task_base(config)
+    documents = task_documents(config, progress, base=base)
     parts = {name: by_kept_name(part, documents.copies) for name, part in parts.items()}
     task = to_task(config, labels)
-    return Prepared(config, task, splits, parts, documents, reads, duplicates, removed, templated, feedback, disliked)
+    return Prepared(
+        config, task, splits, parts, documents, reads, duplicates, removed, templated, feedback, disliked, base
+    )
 
 
 def _read_files(config: Config, spec: ReadSpec) -> dict[str, ReadResult]:

@@ -8,11 +8,13 @@ from dataclasses import replace
 
 from rung.config import Config
 from rung.core.method import Progress
-from rung.core.task import Example
+from rung.core.task import Example, SharedBase
 from rung.data.access import rules_path, with_rules
 from rung.data.cleaning.orders import OrderFilter
 from rung.data.documents import DocumentsResult, read_documents
 from rung.data.findings import Finding
+from rung.experiment.task_base import task_base
+from rung.retrieval.lending import documents_of
 
 KEPT = ".rung/documents"
 """Where what was parsed is kept, below the task's folder."""
@@ -21,16 +23,21 @@ _ORDERS = {"E2335", "E2357"}
 """Remarks on documents that give a language model orders, in their text or in their name."""
 
 
-def task_documents(config: Config, progress: Progress | None = None) -> DocumentsResult:
-    """Every document of the task; none where it names none.
+def task_documents(
+    config: Config, progress: Progress | None = None, *, base: SharedBase | None = None
+) -> DocumentsResult:
+    """Every document of the task; none where it names none. `base`: the knowledge base that it names, where it is known already.
 
-    Raises DataError E2301, E2302, E2359, E2714, E2715, WriteError.
+    Raises DataError E2301, E2302, E2359, E2714, E2715, WriteError; of a base what `task_base` raises.
 
     Files of examples inside the folder are left out: as documents they would hand out the answers. So are runs. With
     `drop_orders`, paragraphs and titles that give a language model orders are left out too.
     """
     if not config.documents:
         return DocumentsResult((), (), 0)
+    if base := base or task_base(config):
+        found_there = documents_of(base)
+        return DocumentsResult(found_there, (), len(found_there))
     kept = config.folder / KEPT
     here = kept.parent if kept.parent.exists() else config.folder
     screen = OrderFilter() if config.drop_orders else None

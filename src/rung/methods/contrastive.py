@@ -17,7 +17,6 @@ from rung.core.answer import CANDIDATE, create_encoder
 from rung.core.candidate import Candidate, OutputSlot
 from rung.core.method import Budget, Cost
 from rung.core.model import Encoder, Model
-from rung.core.registry import create
 from rung.core.task import FitData
 from rung.methods.baseline import DEV_LIMIT
 from rung.methods.estimate import TRAINING_FACTOR
@@ -27,11 +26,19 @@ from rung.methods.passage_pairs import ENOUGH, OWN_PAIRS, Mined, passage_pairs
 from rung.methods.rag import SMALL_CHUNK, rag_grid
 from rung.methods.search import SEARCH_SETTINGS, search, search_cost, search_of
 from rung.methods.search_space import SEARCHABLE
-from rung.methods.slots import encoder_named, new_candidate, passages_slot, prompt_slot, recipe_of, with_steps
+from rung.methods.slots import (
+    encoder_named,
+    new_candidate,
+    passages_of,
+    passages_slot,
+    prompt_slot,
+    recipe_of,
+    with_steps,
+)
 from rung.methods.trainings import REPEATS, Trainings, repeats, train_as_asked
 from rung.methods.tuning import Setting, best, try_settings
+from rung.methods.ways import open_index
 from rung.models.linear import fit_linear
-from rung.retrieval.chunk import chunk_documents
 from rung.training.contrastive import SETTINGS, ContrastSettings, contrast_settings
 from rung.training.encoder_job import EncoderJob, tune_encoder, write_encoder_job
 from rung.training.pairs import DevSet, Pair
@@ -128,7 +135,7 @@ class Contrastive:
         chars = pairs * _CHARS * (1.3 + contrast.hard_negatives)
         training = _cost(fit, chars * settings.epochs * repeats(_often(fit, "seeds"), settings))
         how = search_of(fit.hints, self.name)
-        asking = search_cost(fit, model, how, len(rag_grid(wide=how.wide)), longer=3.0)
+        asking = search_cost(fit, model, how, len(rag_grid(fit, wide=how.wide)), longer=3.0)
         seconds, cpu = training.seconds + asking.seconds, training.cpu_seconds + asking.cpu_seconds
         return replace(asking, seconds=seconds, cpu_seconds=cpu, memory_gib=asking.memory_gib + training.memory_gib)
 
@@ -137,14 +144,12 @@ class Contrastive:
 
         def mine(contrast: ContrastSettings) -> Mined:
             recipe = recipe_of(fit, k=1, chunk_words=SMALL_CHUNK)
-            items = chunk_documents(fit.documents, chunk_words=recipe.chunk_words, overlap=recipe.chunk_overlap)
-            folder = fit.run / "indexes" / passages_slot(fit, recipe).index.split("@")[0]
-            index = create("retriever", recipe.kind, folder=folder, encoder=encoder_named(fit.encoder))
-            return passage_pairs(fit, items, index, hard=contrast.hard_negatives)
+            index = open_index(fit, recipe)
+            return passage_pairs(fit, passages_of(fit, recipe), index, hard=contrast.hard_negatives)
 
         # The other half of the time is for asking; `search` says here how that is done.
         _tuned(fit, budget, mine, _often(fit, "seeds"), share=0.5, epochs=_EPOCHS)
-        settings = [self._setting(fit, model, point) for point in rag_grid(wide=how.wide)]
+        settings = [self._setting(fit, model, point) for point in rag_grid(fit, wide=how.wide)]
         return search(fit, model, budget, settings, how).candidate
 
     def _setting(self, fit: FitData, model: Model, point: dict[str, Any]) -> Setting:

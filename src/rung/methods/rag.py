@@ -40,7 +40,7 @@ class Rag:
 
     def estimate(self, fit: FitData, model: Model) -> Cost:
         how = search_of(fit.hints, self.name)
-        return search_cost(fit, model, how, len(rag_grid(wide=how.wide)) + _REFINED, longer=3.0)
+        return search_cost(fit, model, how, len(rag_grid(fit, wide=how.wide)) + _REFINED, longer=3.0)
 
     def probe(self, fit: FitData, model: Model, budget: Budget, best: float | None) -> Headroom | None:
         """Whether the right passage in the prompt makes a difference to this model."""
@@ -63,12 +63,18 @@ class Rag:
 def usual_way(fit: FitData) -> Way:
     """How documents are searched where nothing is tuned."""
     recipe = recipe_of(fit, k=1, chunk_words=SMALL_CHUNK)
-    return Way(SMALL_CHUNK, recipe.query, recipe.fusion, recipe.weights)
+    return Way(recipe.chunk_words, recipe.query, recipe.fusion, recipe.weights)
 
 
 def settings_of(fit: FitData, *, wide: bool = False) -> RagSettings:
-    sizes = (TINY_CHUNK, SMALL_CHUNK, LARGE_CHUNK) if wide else (SMALL_CHUNK, LARGE_CHUNK)
-    return RagSettings.of(fit, sizes, (1, 2, 3), usual_way(fit).fusion)
+    return RagSettings.of(fit, _sizes(fit, wide), (1, 2, 3), usual_way(fit).fusion)
+
+
+def _sizes(fit: FitData, wide: bool) -> tuple[int, ...]:
+    """Sizes of passages to try; a knowledge base has one."""
+    if fit.base:
+        return (fit.base.chunk_words,)
+    return (TINY_CHUNK, SMALL_CHUNK, LARGE_CHUNK) if wide else (SMALL_CHUNK, LARGE_CHUNK)
 
 
 def chosen_ways(fit: FitData, model: Model, budget: Budget, asked: RagSettings, marked: Marked) -> list[Way]:
@@ -93,10 +99,9 @@ def points(ways: list[Way], asked: RagSettings, usual: Way, *, wide: bool = Fals
     return _prompted(found) if wide else found
 
 
-def rag_grid(*, wide: bool = False) -> list[dict[str, Any]]:
+def rag_grid(fit: FitData, *, wide: bool = False) -> list[dict[str, Any]]:
     """Sizes and numbers of passages alone, those that show fewer words first."""
-    words = (TINY_CHUNK, SMALL_CHUNK, LARGE_CHUNK) if wide else (SMALL_CHUNK, LARGE_CHUNK)
-    shown = sorted(product(words, (1, 2, 3)), key=lambda size: size[0] * size[1])
+    shown = sorted(product(_sizes(fit, wide), (1, 2, 3)), key=lambda size: size[0] * size[1])
     found: list[dict[str, Any]] = [{"chunk_words": words, "k": k} for words, k in shown]
     return _prompted(found) if wide else found
 

@@ -23,9 +23,10 @@ from rung.methods.estimate import seconds_per_question
 from rung.methods.headroom import SHARE, mean_gain
 from rung.methods.race import Spent
 from rung.methods.rag_settings import RagSettings, asks_model
+from rung.methods.rewordings import handful
 from rung.methods.search import race_order
 from rung.methods.tuning import Setting, open_for
-from rung.methods.ways import Marked, recipe_ranks
+from rung.methods.ways import Marked, recipe_ranks, reworded
 from rung.stats.intervals import Floats
 from rung.text.normalise import normalise_answer
 
@@ -66,6 +67,13 @@ class Step:
     after: float | None = None
     low: float | None = None
     """Lower end of the interval of the gain, where that decides."""
+    by: str | None = None
+    """What `before` and `after` are of dev questions: marks, the share whose right passage is shown, or metric."""
+    n: int | None = None
+    k: int | None = None
+    """Passages shown."""
+    samples: tuple[dict[str, Any], ...] | None = None
+    """Some questions with what was searched for in their place (see `rewordings`)."""
 
     def record(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if value is not None}
@@ -137,6 +145,8 @@ class _Work:
         after = recipe_ranks(marked, recipe, model)
         gain = mean_gain(_shown(before, k), _shown(after, k), [example.group for example in marked.examples])
         told: dict[str, Any] = {"before": found, "after": float((after <= k).mean()), "low": _number(gain.low)}
+        told |= {"by": "marks", "n": len(marked.examples), "k": k}
+        told |= self._samples(part, marked.examples, recipe, before, after, ranks=True)
         if not gain.low > 0:
             return Step(part, value, False, "no_gain", **told)
         behind = self._value(variant) < self._value(self.best)
@@ -153,8 +163,19 @@ class _Work:
         self._write_down(variant)
         gain = mean_gain(before, after, [example.group for example in self.examples])
         kept = bool(gain.low > 0)
-        told = {"before": float(before.mean()), "after": float(after.mean()), "low": _number(gain.low)}
+        told: dict[str, Any] = {"before": float(before.mean()), "after": float(after.mean()), "low": _number(gain.low)}
+        told |= {"by": "metric", "n": len(self.examples), "k": recipe.k}
+        told |= self._samples(part, self.examples, recipe, before, after, ranks=False)
         return Step(part, value, kept, "gain" if kept else "no_gain", **told)
+
+    def _samples(
+        self, part: str, examples: Sequence[Example], recipe: Recipe, before: Floats, after: Floats, *, ranks: bool
+    ) -> dict[str, Any]:
+        """Questions as they were rewritten; the model is not asked again."""
+        if part != "query":
+            return {}
+        wordings = reworded(self.given.fit, examples, recipe, self.given.model)
+        return {"samples": tuple(handful(examples, wordings, before, after, ranks=ranks))}
 
     def _affordable(self, recipe: Recipe, questions: int) -> bool:
         """Whether what a recipe asks the model for so many questions is within what a look may take."""
@@ -220,7 +241,11 @@ class _Work:
             gain = mean_gain(before, after, groups)
             below = _threshold(seen, before, without)
             kept = bool(gain.low > 0)
-            told = {"before": float(before.mean()), "after": float(after.mean()), "low": _number(gain.low)}
+            told: dict[str, Any] = {
+                "before": float(before.mean()),
+                "after": float(after.mean()),
+                "low": _number(gain.low),
+            }
             self.steps.append(Step("abstain_by", by, kept, "gain" if kept else "no_gain", **told))
             if kept:
                 found.append((gain.low, self.given.vary(self.best, abstain_by=by, abstain_below=below)))

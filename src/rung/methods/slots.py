@@ -12,8 +12,9 @@ from rung.core.answer import CANDIDATE, Item, create_encoder, create_reranker
 from rung.core.candidate import Candidate, OutputSlot, PromptSlot, Recipe, RetrieverSlot, ShotsSlot, StepRef
 from rung.core.model import Encoder, Model
 from rung.core.registry import find
-from rung.core.task import Example, FitData, Task
+from rung.core.task import Example, FitData, SharedBase, Task
 from rung.retrieval.chunk import chunk_documents
+from rung.retrieval.lending import items_of, lend
 
 Layout = Literal["chat", "compact", "bare"]
 
@@ -110,7 +111,10 @@ def _reads(fit: FitData, usual: Fusion) -> Fusion:
 
 
 def recipe_of(fit: FitData, *, k: int, chunk_words: int, **more: Any) -> Recipe:
-    """How passages are cut and found where nothing else has been tuned; `more` adds to it or overrides it."""
+    """How passages are cut and found where nothing else has been tuned; `more` adds to it or overrides it.
+
+    A knowledge base has been cut already: then its own recipe takes the place of `chunk_words`.
+    """
     usual = Recipe(
         chunk_words=chunk_words,
         chunk_overlap=chunk_words // 6,
@@ -118,15 +122,37 @@ def recipe_of(fit: FitData, *, k: int, chunk_words: int, **more: Any) -> Recipe:
         fusion=_reads(fit, "rrf"),
         k=k,
     )
+    if fit.base:
+        usual = usual.model_copy(update=_as_made(fit.base))
     if ":" in more.get("rerank", ""):
         more["rerank_id"] = create_reranker(more["rerank"]).id
     return Recipe.model_validate(usual.model_dump() | more)
 
 
+def _as_made(base: SharedBase) -> dict[str, Any]:
+    """Fields of a recipe that a knowledge base has settled."""
+    made = {"chunk_words": base.chunk_words, "chunk_overlap": base.chunk_overlap, "kind": base.kind}
+    return made if base.encoder else {**made, "encoder": "", "fusion": "lexical"}
+
+
+def passages_of(fit: FitData, recipe: Recipe) -> list[Item]:
+    """The task's documents cut by a recipe; the passages of its knowledge base as they are."""
+    if fit.base:
+        return items_of(fit.base, lend(fit.base, fit.run / "indexes"))
+    return chunk_documents(fit.documents, chunk_words=recipe.chunk_words, overlap=recipe.chunk_overlap)
+
+
 def passages_slot(fit: FitData, recipe: Recipe) -> RetrieverSlot:
-    """An index over the task's documents, cut and searched by a recipe."""
-    items = chunk_documents(fit.documents, chunk_words=recipe.chunk_words, overlap=recipe.chunk_overlap)
-    index = _built(fit, items, "passages", encoder=recipe.encoder, retriever=recipe.kind)
+    """An index over the task's documents, cut and searched by a recipe: that of the task's knowledge base, where it has one.
+
+    An encoder of the candidate's own cannot search a base: then its passages are encoded anew.
+    """
+    if fit.base and CANDIDATE not in recipe.encoder:
+        lend(fit.base, fit.run / "indexes")
+        return RetrieverSlot(recipe=recipe, index=fit.base.id)
+    if fit.base:
+        recipe = recipe.model_copy(update={"kind": "index"})
+    index = _built(fit, passages_of(fit, recipe), "passages", encoder=recipe.encoder, retriever=recipe.kind)
     return RetrieverSlot(recipe=recipe, index=index)
 
 

@@ -11,13 +11,13 @@ import numpy as np
 
 from rung.core.answer import Hit, Item, Retriever, create_reranker
 from rung.core.candidate import Recipe
-from rung.core.finding import DEPTH, Finder, Helper
+from rung.core.finding import DEPTH, Finder, Helper, QueryMaker
+from rung.core.found import Wording
 from rung.core.model import Model
 from rung.core.registry import create
 from rung.core.task import Example, FitData
-from rung.methods.slots import encoder_named, passages_slot, recipe_of, seeded_sample
+from rung.methods.slots import encoder_named, passages_of, passages_slot, recipe_of, seeded_sample
 from rung.methods.tuning import remembering
-from rung.retrieval.chunk import chunk_documents
 from rung.stats.intervals import Floats
 from rung.text.normalise import normalise_key
 
@@ -120,7 +120,7 @@ def compare_ways(marked: Marked, ways: Sequence[Way], model: Model) -> list[Rank
     for words in dict.fromkeys(way.chunk_words for way in ways):
         usual = recipe_of(fit, k=1, chunk_words=words)
         search = _Once(open_index(fit, usual))
-        right = marked.right(cut(fit, usual))
+        right = marked.right(passages_of(fit, usual))
         for query in dict.fromkeys(way.query for way in ways if way.chunk_words == words):
             asking = usual.model_copy(update={"query": query})
             helper = _helper(fit, asking, model)
@@ -153,8 +153,14 @@ def recipe_ranks(marked: Marked, recipe: Recipe, model: Model) -> Floats:
     reranker = create_reranker(recipe.rerank) if recipe.rerank else None
     deep = recipe.model_copy(update={"k": DEPTH, "drop_below": 0.0, "abstain_by": ""})
     finder = Finder(deep, open_index(fit, recipe).search, _helper(fit, recipe, model), reranker)
-    right = marked.right(cut(fit, recipe))
+    right = marked.right(passages_of(fit, recipe))
     return _ranks([[passage.id for passage in one.passages] for one in finder.find(marked.examples)], right)
+
+
+def reworded(fit: FitData, examples: Sequence[Example], recipe: Recipe, model: Model) -> list[Wording]:
+    """What a recipe searches for in place of every question; what the model was asked before, it is not asked again."""
+    maker: QueryMaker = create("wording", recipe.query)
+    return maker.make(examples, _helper(fit, recipe, model))
 
 
 def _helper(fit: FitData, recipe: Recipe, model: Model) -> Helper:
@@ -164,12 +170,9 @@ def _helper(fit: FitData, recipe: Recipe, model: Model) -> Helper:
 def open_index(fit: FitData, recipe: Recipe) -> Retriever:
     """The index of a recipe, built where it is not there yet."""
     folder = fit.run / "indexes" / passages_slot(fit, recipe).index.split("@")[0]
-    found: Retriever = create("retriever", recipe.kind, folder=folder, encoder=encoder_named(recipe.encoder))
+    encoder = encoder_named(recipe.encoder) if recipe.encoder else None
+    found: Retriever = create("retriever", recipe.kind, folder=folder, encoder=encoder)
     return found
-
-
-def cut(fit: FitData, recipe: Recipe) -> list[Item]:
-    return chunk_documents(fit.documents, chunk_words=recipe.chunk_words, overlap=recipe.chunk_overlap)
 
 
 def ways_of(

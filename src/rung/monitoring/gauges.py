@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from rung.store.watch import Watch
 
@@ -14,6 +15,12 @@ _GAUGES = (
 
 def drift_gauges(found: Watch) -> Iterator[str]:
     """Lines without ends; labels are names of our own, never a text of a person's or a model's."""
+    yield "# HELP rung_drift Whether a measure rings: 1, or 0; absent where too little was seen to say."
+    yield "# TYPE rung_drift gauge"
+    for measure in found.measures:
+        if measure.status in {"alarm", "slight", "steady"}:
+            rings = int(measure.status == "alarm")
+            yield f'rung_drift{{candidate="{found.candidate}",measure="{measure.name}"}} {rings}'
     for name, value, about in _GAUGES:
         yield f"# HELP {name} {about}"
         yield f"# TYPE {name} gauge"
@@ -25,6 +32,10 @@ def drift_gauges(found: Watch) -> Iterator[str]:
     causes = [alarm.cause for alarm in found.alarms]
     for cause in dict.fromkeys(causes):
         yield f'rung_drift_alarms{{candidate="{found.candidate}",cause="{cause}"}} {causes.count(cause)}'
+    yield "# HELP rung_drift_looked_at_seconds When the traffic was looked at, in seconds since 1970."
+    yield "# TYPE rung_drift_looked_at_seconds gauge"
+    looked = datetime.fromisoformat(found.until).timestamp()
+    yield f'rung_drift_looked_at_seconds{{candidate="{found.candidate}"}} {looked:.0f}'
     yield "# HELP rung_drift_answers Served answers that were looked at."
     yield "# TYPE rung_drift_answers gauge"
     yield f'rung_drift_answers{{candidate="{found.candidate}"}} {found.answers}'

@@ -21,8 +21,10 @@ from rung.retrieval.best_terms import Mask
 from rung.retrieval.embedding import Kept, Progress
 from rung.retrieval.holdings import (
     Coming,
+    Difference,
     coming_documents,
     coming_items,
+    difference,
     digests_held,
     documents_of,
     living_documents,
@@ -72,6 +74,19 @@ class Change:
     """Documents without text: they are not in the base."""
     unknown: tuple[str, ...] = ()
     """Asked to be deleted, and not in the base."""
+
+    @classmethod
+    def of(cls, version: int, change: Difference, encoded: int = 0) -> Change:
+        """What an update came to."""
+        return cls(
+            version,
+            added=change.added,
+            changed=len(change.changed),
+            deleted=len(change.gone),
+            unchanged=change.unchanged,
+            encoded=encoded,
+            blank=change.blank,
+        )
 
 
 class KnowledgeBase:
@@ -217,41 +232,24 @@ class KnowledgeBase:
         if version:
             self._same_making(version, encoder, recipe)
         parts = parts_of(self.folder, version, checked=False) if version else []
-        held = digests_held(parts, list(coming))
-        fresh = [name for name, one in coming.items() if held.get(name) != one.digest]
-        cut = {name: list(coming[name].cut()) for name in fresh}
-        blank = [name for name in fresh if not cut[name]]
         others = [name for name in documents_of(parts) if name not in coming] if remove_others else []
-        # A document that has lost its text is not in the base any more.
-        gone = [*others, *(name for name in blank if name in held)]
-        changed = [name for name in fresh if name in held and cut[name]]
-        new = [item for items in cut.values() for item in items]
-        if not version and not new:
+        change = difference(coming, digests_held(parts, list(coming)), others)
+        if not version and not change.items:
             raise DataError("E2701", kind=kind)
-        counts = {"added": len(fresh) - len(blank) - len(changed), "changed": len(changed), "deleted": len(gone)}
-        unchanged = len(coming) - len(fresh)
         number, encoded = version.number if version else 0, 0
-        if new or gone:
-            left = without(parts, [*gone, *changed])
-            if new:
-                digests = {name: coming[name].digest for name in fresh if cut[name]}
-                contents = Contents(in_order(new, kind), kind, encoder.id if encoder else "", digests)
+        if change.items or change.gone:
+            left = without(parts, change.replaced)
+            made_by = encoder.id if encoder else ""
+            if change.items:
+                contents = Contents(in_order(change.items, kind), kind, made_by, change.digests)
                 segment, encoded = self._written(contents, encoder, parts, progress)
                 left = [*left, Part(segment)]
-            base = version or Version(0, kind, encoder.id if encoder else "", (), 0, 0, dict(recipe))
-            published = self._publish(base, left, counts)
+            base = version or Version(0, kind, made_by, (), 0, 0, dict(recipe))
+            published = self._publish(base, left, change.counts)
             shutil.rmtree(self.folder / _EMBEDDING, ignore_errors=True)
             self._tidy(published, left)
             number = published.number
-        return Change(
-            number,
-            added=counts["added"],
-            changed=counts["changed"],
-            deleted=counts["deleted"],
-            unchanged=unchanged,
-            encoded=encoded,
-            blank=tuple(blank),
-        )
+        return Change.of(number, change, encoded)
 
     def _same_making(self, version: Version, encoder: Encoder | None, recipe: Mapping[str, int]) -> None:
         used = encoder.id if encoder else ""
@@ -277,7 +275,8 @@ class KnowledgeBase:
                         # Only what is whole is carried over.
                         verified(part.segment.folder)
                         known |= here
-                kept = Kept(self.folder / _EMBEDDING, encoder)
+                dimensions = [part.segment.dense.vectors.shape[1] for part in parts if part.segment.dense]
+                kept = Kept(self.folder / _EMBEDDING, encoder, max(dimensions, default=0))
                 vectors = kept.encode(texts, known, progress)
                 encoded = kept.made
             write_segment(folder, contents, vectors)

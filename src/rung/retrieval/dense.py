@@ -20,6 +20,8 @@ _ROWS = 8192
 """Vectors that are gathered at once."""
 _DIRECT = 20_000
 """So many vectors are compared one by one sooner than a graph is searched for those that may be seen."""
+_DEARER = 32
+"""A place of a search's width in a graph costs as much as so many vectors that are compared one by one."""
 
 
 def unit_vectors(encoder: Encoder, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -35,6 +37,13 @@ def unit_vectors(encoder: Encoder, texts: Sequence[str]) -> NDArray[np.float32]:
     if wrong.size:
         raise BackendError("E3205", encoder=encoder.id, reason=f"vector {wrong[0]} has length {lengths[wrong[0]]}")
     return vectors
+
+
+def same_length(encoder: Encoder, vectors: NDArray[np.float32], dimensions: int) -> None:
+    """Raises BackendError E3205 for vectors [n, d] of another length than those of the index that the encoder is said to have made."""
+    if vectors.shape[1] != dimensions:
+        reason = f"{vectors.shape[1]} dimensions, and {dimensions} in the index"
+        raise BackendError("E3205", encoder=encoder.id, reason=reason)
 
 
 @dataclass(frozen=True)
@@ -53,12 +62,16 @@ class Dense:
             return self._exactly(query, k, allowed)
         share = able / self.vectors.shape[0]
         wanted = int(k / share * 1.3) + 16
-        while able > _DIRECT and wanted < able // 8:
-            places = self.graph.near(query, wanted)
+        # The end of a long list is less sure than its beginning, and what may be seen lies all along it.
+        width = int(wanted / share**0.5)
+        while able > _DIRECT and width * _DEARER < able:
+            places = self.graph.near(query, wanted, width)
             places = places if allowed is None else places[allowed[places]]
             if places.size >= k:
                 return self._scored(query, places, k)
+            # What lies about the query is hidden. Further away a graph is sure of its neighbours only in a wide search.
             wanted *= 4
+            width = 4 * wanted
         return self._exactly(query, k, allowed)
 
     def _exactly(self, query: NDArray[np.float32], k: int, allowed: Mask | None) -> Found:

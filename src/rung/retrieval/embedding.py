@@ -14,7 +14,7 @@ from rung.core.durable import write_whole
 from rung.core.hashing import hash_file, hash_json
 from rung.core.model import Encoder
 from rung.retrieval.arrays import map_arrays, write_arrays
-from rung.retrieval.dense import unit_vectors
+from rung.retrieval.dense import same_length, unit_vectors
 
 BATCH = 512
 """Texts that an encoder gets at once, for each of its `places` where it works in several."""
@@ -25,8 +25,10 @@ Progress = Callable[[float, float, str], None]
 class Kept:
     """Batches of one encoder in a folder: vectors, and the SHA-256 of their texts. A damaged batch is made again."""
 
-    def __init__(self, folder: Path, encoder: Encoder) -> None:
+    def __init__(self, folder: Path, encoder: Encoder, dimensions: int = 0) -> None:
+        """`dimensions`: of the vectors that are there already; 0 where there are none."""
         self._encoder = encoder
+        self._dimensions = dimensions
         self._home = folder / hash_json(encoder.id)
         self.made = 0
         """Texts that were encoded, and not found among the kept."""
@@ -40,7 +42,7 @@ class Kept:
         """
         rows = {text: n for n, text in enumerate(dict.fromkeys(texts))}
         kept = self._read() if len(known) < len(rows) else {}
-        vectors = np.zeros((len(rows), 0), np.float32)
+        vectors = np.zeros((len(rows), self._dimensions), np.float32)
         missing = []
         for text, row in rows.items():
             vector = known[text] if text in known else kept.get(_key(text)) if kept else None
@@ -54,8 +56,9 @@ class Kept:
         for start in range(0, len(missing), at_once):
             batch = missing[start : start + at_once]
             made = unit_vectors(self._encoder, batch)
-            self._write(batch, made)
             vectors = _wide(vectors, made.shape[1])
+            same_length(self._encoder, made, vectors.shape[1])
+            self._write(batch, made)
             vectors[[rows[text] for text in batch]] = made
             self.made += len(batch)
             if progress:

@@ -30,10 +30,16 @@ class Graph:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     """The library keeps its notes of a search in one place."""
 
-    def near(self, query: NDArray[np.float32], count: int) -> NDArray[np.int64]:
-        """int64 [<= count]: places of vectors that are probably the nearest, the nearest first."""
+    def near(self, query: NDArray[np.float32], count: int, width: int = 0) -> NDArray[np.int64]:
+        """int64 [<= count]: places of vectors that are probably the nearest, the nearest first.
+
+        `width`: candidates that are kept on the way, where more than usual are wanted: the more, the surer.
+        """
         with self._lock:
+            usual = self.index.expansion_search
+            self.index.expansion_search = max(usual, width)
             found: NDArray[np.int64] = self.index.search(query, count, threads=1).keys.astype(np.int64)
+            self.index.expansion_search = usual
         return found
 
 

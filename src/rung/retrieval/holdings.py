@@ -46,6 +46,49 @@ def coming_items(items: Iterable[Item]) -> dict[str, Coming]:
     }
 
 
+@dataclass(frozen=True)
+class Difference:
+    """What an update changes, by what is held."""
+
+    items: list[Item]
+    """Of new and changed documents."""
+    digests: dict[str, int]
+    """Of these documents."""
+    added: int
+    changed: tuple[str, ...]
+    gone: tuple[str, ...]
+    """Deleted, and those that have lost their text: they are not in the base any more."""
+    blank: tuple[str, ...]
+    unchanged: int
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {"added": self.added, "changed": len(self.changed), "deleted": len(self.gone)}
+
+    @property
+    def replaced(self) -> list[str]:
+        """Documents whose items count no more."""
+        return [*self.gone, *self.changed]
+
+
+def difference(coming: Mapping[str, Coming], held: Mapping[str, int], others: Iterable[str]) -> Difference:
+    """`held`: digests of the coming documents that are there; `others`: documents that are to go."""
+    fresh = [name for name, one in coming.items() if held.get(name) != one.digest]
+    cut = {name: list(coming[name].cut()) for name in fresh}
+    full = [name for name in fresh if cut[name]]
+    blank = tuple(name for name in fresh if not cut[name])
+    changed = tuple(name for name in full if name in held)
+    return Difference(
+        items=[item for items in cut.values() for item in items],
+        digests={name: coming[name].digest for name in full},
+        added=len(full) - len(changed),
+        changed=changed,
+        gone=(*others, *(name for name in blank if name in held)),
+        blank=blank,
+        unchanged=len(coming) - len(fresh),
+    )
+
+
 def _digest(said: Sequence[object]) -> int:
     """64 bits; never 0, which says that nothing is known."""
     return int(hash_json(said), 16) or 1

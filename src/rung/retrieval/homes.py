@@ -16,6 +16,8 @@ from rung.retrieval.embedding import Progress
 from rung.retrieval.versions import Version, is_base, made_by, read_pointer
 
 POSTGRES = "postgres:"
+_OWN = "folder"
+"""Registry name of encoders that lie in a folder: a name without its path finds none."""
 
 
 class Home(Protocol):
@@ -67,6 +69,20 @@ def maker_of(where: Path | str, version: int | None = None) -> str:
         base: Any = home_of(where)
         return str(base.made_by())
     return made_by(Path(where), version)
+
+
+def encoder_name(where: Path | str, given: str | None = None, version: int | None = None) -> str:
+    """What the encoder that made it is called in task.yaml, "" where it has no vectors. `given`: what somebody calls it.
+
+    Raises UsageError E2739 where it is one of the team's own and nobody says where that lies; and as `maker_of` does.
+    """
+    made_by = maker_of(where, version)
+    if not made_by or given:
+        return (given or "") if made_by else ""
+    name = made_by.rpartition("@")[0]
+    if name == _OWN:
+        raise UsageError("E2739", str(where), encoder=made_by)
+    return name
 
 
 def current_of(where: Path | str) -> int:

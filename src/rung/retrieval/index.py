@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from rung.core.answer import Hit, Item, Where
 from rung.core.errors import DataError
 from rung.core.model import Encoder
+from rung.retrieval.asking import asked_of
 from rung.retrieval.best_terms import Found, Mask
-from rung.retrieval.dense import unit_vectors
+from rung.retrieval.dense import same_length, unit_vectors
 from rung.retrieval.hybrid import DEPTH, Ranking, best_of, fuse
 from rung.retrieval.population import Callers, Part, Population, both
 from rung.retrieval.publish import is_sound
@@ -22,7 +23,6 @@ from rung.retrieval.reuse import vectors_of
 from rung.retrieval.segment import VERSION, Contents, in_order, write_segment
 from rung.retrieval.versions import is_base, open_version, read_pointer
 
-MODES = ("rrf", "lexical", "dense")
 _BOTH_AT_ONCE = 50_000
 """From so many items on words and meaning are searched at the same time, in two threads."""
 
@@ -117,17 +117,14 @@ class Index:
 
         Raises DataError E2705 when the mode needs vectors and the index has none, or was opened without an encoder.
         """
-        if mode not in MODES:
-            raise ValueError(f"mode {mode!r}: need one of {MODES}")
-        hidden = [frozenset[str]()] * len(queries) if exclude is None else exclude
-        asked = [n for n, (query, _) in enumerate(zip(queries, hidden, strict=True)) if query.strip()]
+        asked = asked_of(queries, k, mode, exclude)
         found: list[list[Hit]] = [[] for _ in queries]
-        if k < 1 or not asked:
+        if not asked:
             return found
         vectors = self._encoded([queries[n] for n in asked]) if mode != "lexical" else None
         population, filters = self._callers.of(seen_by), self._callers.filters(where)
         depth = max(k, DEPTH) if mode == "rrf" else k
-        outs = [self._positions(hidden[n]) for n in asked]
+        outs = [self._positions(ids) for ids in asked.values()]
         lists = []
         near = None
         if vectors is not None:
@@ -158,7 +155,11 @@ class Index:
     def _encoded(self, queries: Sequence[str]) -> NDArray[np.float32]:
         if not self._made_by or self._encoder is None:
             raise DataError("E2705", index=self.id)
-        return unit_vectors(self._encoder, queries)
+        vectors = unit_vectors(self._encoder, queries)
+        for part in self._parts:
+            assert part.segment.dense is not None
+            same_length(self._encoder, vectors, part.segment.dense.vectors.shape[1])
+        return vectors
 
     def _positions(self, ids: frozenset[str]) -> list[int]:
         names = sorted(ids)

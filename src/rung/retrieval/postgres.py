@@ -15,15 +15,17 @@ from psycopg import Connection
 from rung.core.answer import Hit, Item, Where
 from rung.core.errors import BackendError, DataError
 from rung.core.model import Encoder
+from rung.retrieval.asking import asked_of
 from rung.retrieval.best_terms import Mask
-from rung.retrieval.dense import unit_vectors
+from rung.retrieval.dense import same_length, unit_vectors
 from rung.retrieval.hybrid import DEPTH, Ranking, best_of, fuse
-from rung.retrieval.index import MODES
+from rung.retrieval.lending import PINNED
 from rung.retrieval.population import Part, Population
 from rung.retrieval.postgres_base import PostgresBase
 from rung.retrieval.postgres_dense import Narrowed, nearest
 from rung.retrieval.postgres_segments import Held, binary, filter_of, read_held, read_lists, visible_ids
 from rung.retrieval.postgres_store import Base, connect, find_base, told
+from rung.retrieval.publish import unsealed
 from rung.retrieval.segment import Contents, in_order
 from rung.text.tokens import search_tokens
 
@@ -45,7 +47,7 @@ def build_base(items: Sequence[Item], *, encoder: Encoder | None, indexes: Path,
 class PostgresIndex:
     """A version of a base, opened; `id` is `<name>@<version>`, and what it finds stays the same whatever becomes of the base.
 
-    `folder`: its last name is the base's. Items that a caller may not see do not leave the database: every statement is
+    `folder`: its last name is the base's; where a run was lent a version, a note of it lies there. Items that a caller may not see do not leave the database: every statement is
     narrowed to segments the caller may see, which hold items of one set of labels each. Safe to search from several threads,
     one at a time on its one connection, which is made again when it was lost.
     """
@@ -64,6 +66,8 @@ class PostgresIndex:
         E2712 for a version that it has not; UsageError E2780, E2781; BackendError E2782, E2783, E2784.
         """
         name = Path(folder).name
+        if version is None and (Path(folder) / PINNED).is_file():
+            version = unsealed(Path(folder) / PINNED)["version"]
         self._address = address
         self._encoder = encoder
         self._lock = threading.RLock()
@@ -135,11 +139,8 @@ class PostgresIndex:
         where: Where | None = None,
     ) -> list[list[Hit]]:
         """As `Index.search`. Raises also BackendError E2782, E2784; DataError E2712 when the version has been pruned."""
-        if mode not in MODES:
-            raise ValueError(f"mode {mode!r}: need one of {MODES}")
-        hidden = [frozenset[str]()] * len(queries) if exclude is None else exclude
-        asked = [n for n, (query, _) in enumerate(zip(queries, hidden, strict=True)) if query.strip()]
-        if k < 1 or not asked:
+        asked = asked_of(queries, k, mode, exclude)
+        if not asked:
             return [[] for _ in queries]
         vectors = self._encoded([queries[n] for n in asked]) if mode != "lexical" else None
 
@@ -147,11 +148,11 @@ class PostgresIndex:
             sight = _Sight(connection, self._base, self._version, self._segments(connection, seen_by), where)
             if mode != "dense":
                 sight.look_up([queries[n] for n in asked])
-            out = sight.positions(frozenset().union(*(hidden[n] for n in asked)))
+            out = sight.positions(frozenset().union(*asked.values()))
             depth = max(k, DEPTH) if mode == "rrf" else k
             best: dict[int, Ranking] = {}
-            for row, n in enumerate(asked):
-                gone = [out[name] for name in hidden[n] if name in out]
+            for row, (n, hidden) in enumerate(asked.items()):
+                gone = [out[name] for name in hidden if name in out]
                 lists = [] if mode == "dense" else [sight.by_terms(queries[n], depth + len(gone))]
                 if vectors is not None:
                     lists.append(sight.by_meaning(vectors[row], depth + len(gone)))
@@ -173,7 +174,9 @@ class PostgresIndex:
     def _encoded(self, queries: Sequence[str]) -> NDArray[np.float32]:
         if not self._base.encoder or self._encoder is None:
             raise DataError("E2705", index=self.id)
-        return unit_vectors(self._encoder, queries)
+        vectors = unit_vectors(self._encoder, queries)
+        same_length(self._encoder, vectors, self._base.dimensions)
+        return vectors
 
     def _read(self, work: Callable[[Connection[Any]], T]) -> T:
         """Do it within one moment of the store; once more on a new connection where the last was lost."""

@@ -16,7 +16,7 @@ from rung.core.model import Encoder
 from rung.core.task import Document
 from rung.retrieval.base import RECIPE, Change
 from rung.retrieval.embedding import Progress
-from rung.retrieval.holdings import Coming, coming_documents, coming_items
+from rung.retrieval.holdings import Coming, coming_documents, coming_items, difference
 from rung.retrieval.postgres_dense import build_graph
 from rung.retrieval.postgres_merging import merge, prune, tidy
 from rung.retrieval.postgres_segments import DEAD, binary, insert_segment
@@ -186,28 +186,20 @@ class PostgresBase:
         if base and begun:
             self._same_making(base, making)
         held = _held(connection, base, list(coming)) if base and begun else {}
-        fresh = [name for name, one in coming.items() if held.get(name) != str(one.digest)]
-        cut = {name: list(coming[name].cut()) for name in fresh}
-        blank = [name for name in fresh if not cut[name]]
         others = [name for name in _held(connection, base) if name not in coming] if remove_others and base else []
-        # A document that has lost its text is not in the base any more.
-        gone = [*others, *(name for name in blank if name in held)]
-        changed = [name for name in fresh if name in held and cut[name]]
-        new = [item for items in cut.values() for item in items]
-        if not begun and not new:
+        change = difference(coming, held, others)
+        if not begun and not change.items:
             raise DataError("E2701", kind=making.kind)
-        counts = {"added": len(fresh) - len(blank) - len(changed), "changed": len(changed), "deleted": len(gone)}
-        unchanged = len(coming) - len(fresh)
-        if base and begun and not new and not gone:
-            return Change(base.current, unchanged=unchanged, blank=tuple(blank))
-        ordered = in_order(new, making.kind) if new else []
+        if base and begun and not change.items and not change.gone:
+            return Change.of(base.current, change)
+        ordered = in_order(change.items, making.kind) if change.items else []
         made = make_ready(connection, base, self.name, making, [item.text for item in ordered])
         base = made.base
         with connection.transaction():
             number = _begin(connection, base)
-            _bury(connection, base, number, [*gone, *changed])
+            _bury(connection, base, number, change.replaced)
             members = _members(connection, base) if begun else []
-            digests = {name: str(coming[name].digest) for name in fresh}
+            digests = {name: str(digest) for name, digest in change.digests.items()}
             for places in _by_access(ordered):
                 items = [ordered[place] for place in places]
                 vectors = None
@@ -215,18 +207,10 @@ class PostgresBase:
                     vectors = np.stack([made.vectors[item.text] for item in items])
                 members.append(insert_segment(connection, base, items, digests, vectors))
             forget_pending(connection, base)
-            _publish(connection, base, number, members, counts)
+            _publish(connection, base, number, members, change.counts)
         tidy(connection, base, number)
         build_graph(connection, base)
-        return Change(
-            number,
-            added=counts["added"],
-            changed=counts["changed"],
-            deleted=counts["deleted"],
-            unchanged=unchanged,
-            encoded=made.encoded,
-            blank=tuple(blank),
-        )
+        return Change.of(number, change, made.encoded)
 
     def _same_making(self, base: Base, making: Making) -> None:
         where = f"postgres:{self.name}"
@@ -254,7 +238,7 @@ def _by_access(items: Sequence[Item]) -> list[list[int]]:
     return list(found.values())
 
 
-def _held(connection: Connection[Any], base: Base, names: Sequence[str] | None = None) -> dict[str, str]:
+def _held(connection: Connection[Any], base: Base, names: Sequence[str] | None = None) -> dict[str, int]:
     """Of these documents, or of all, those that the current version holds, with their digests."""
     only = "" if names is None else "AND h.document = ANY(%(names)s)"
     rows = connection.execute(
@@ -266,7 +250,7 @@ def _held(connection: Connection[Any], base: Base, names: Sequence[str] | None =
         {"base": base.number, "version": base.current, "names": [binary(name) for name in names or ()]},
         binary=True,
     )
-    return {name.decode("utf-8", "surrogatepass"): digest for name, digest in rows}
+    return {name.decode("utf-8", "surrogatepass"): int(digest) for name, digest in rows}
 
 
 def _numbers(connection: Connection[Any], base: Base) -> list[int]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from psycopg import Connection
 
 from rung.core.model import Encoder
-from rung.retrieval.dense import unit_vectors
+from rung.retrieval.dense import same_length, unit_vectors
 from rung.retrieval.embedding import BATCH, Progress
 from rung.retrieval.postgres_segments import text_hash
 from rung.retrieval.postgres_store import Base, drop_base, make_base
@@ -71,6 +71,7 @@ def make_ready(
         batch = missing[start : start + BATCH]
         vectors = unit_vectors(making.encoder, batch)
         base = base or _made(connection, name, making, vectors.shape[1])
+        same_length(making.encoder, vectors, base.dimensions)
         _keep(connection, base, batch, vectors)
         found |= dict(zip(batch, vectors, strict=True))
         if making.progress:

@@ -13,6 +13,7 @@ from rung.core.model import Encoder
 from rung.retrieval.dense import unit_vectors
 from rung.retrieval.publish import MANIFEST
 from rung.retrieval.segment import Segment
+from rung.retrieval.versions import SEGMENTS
 
 _LOOKED_AT = 20
 """Indexes that are opened in search of vectors, the newest first."""
@@ -38,7 +39,9 @@ def vectors_of(encoder: Encoder, texts: Sequence[str], indexes: Path) -> NDArray
 
 def _newest(indexes: Path) -> list[Path]:
     beside = indexes.parent.parent.glob(f"*/{indexes.name}/*/{MANIFEST}")
-    manifests = {*indexes.glob(f"*/{MANIFEST}"), *(path for path in beside if (path.parents[2] / "run.yaml").is_file())}
+    lent = indexes.glob(f"*/{SEGMENTS}/*/{MANIFEST}")
+    own = {*indexes.glob(f"*/{MANIFEST}"), *lent}
+    manifests = {*own, *(path for path in beside if (path.parents[2] / "run.yaml").is_file())}
     return [path.parent for path in sorted(manifests, key=_changed, reverse=True)[:_LOOKED_AT]]
 
 

@@ -182,11 +182,17 @@ def open_version(folder: Path, number: int | None = None, known: Sequence[Part] 
 
 
 def parts_of(folder: Path, version: Version, known: Sequence[Part] = (), *, checked: bool = True) -> list[Part]:
-    """A version's segments, opened, with what counts of each."""
+    """A version's segments, opened, with what counts of each. Raises DataError E2738 for a damaged one."""
     open_ones = {part.segment.name: part.segment for part in known}
     parts = []
     for member in version.members:
-        segment = open_ones.get(member.name) or Segment(folder / SEGMENTS / member.name, checked=checked)
+        try:
+            segment = open_ones.get(member.name) or Segment(folder / SEGMENTS / member.name, checked=checked)
+        except DataError as error:
+            if error.code != "E2703":
+                raise
+            file = f"{SEGMENTS}/{member.name}/{error.problems[0].values['file']}"
+            raise DataError("E2738", str(folder), file=file, version=version.number) from error
         parts.append(Part(segment, member.living(segment.size)))
     return parts
 

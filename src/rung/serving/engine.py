@@ -141,7 +141,12 @@ class Engine:
 
     @property
     def waiting(self) -> int:
-        return len(self.line)
+        return len(self.line) + self.line.spare
+
+    @property
+    def free(self) -> bool:
+        """Whether it has nothing to do: a worker of it, where it has several."""
+        return not len(self.line) and self._running < len(self._threads)
 
     @property
     def running(self) -> int:
@@ -162,6 +167,12 @@ class Engine:
         if on_text is not None and self.streams and "json_schema" not in ask.changes:
             job.held = Held(self.opened.candidate.output)
         self.line.put(job)
+        return job
+
+    def submit_spare(self, ask: Ask, on_end: Callable[[Outcome], None], after: Engine) -> Job:
+        """A question that nobody waits for: taken when no other waits here, and `after` is free. Raises `waiting.Full`."""
+        job = Job(self, ask, asyncio.get_running_loop(), None, on_end)
+        self.line.put_spare(job, lambda: after.free)
         return job
 
     def expected_wait(self) -> float:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
+"""The environment variable, of prometheus_client, that names a folder where several processes add their numbers up."""
 
 _SECONDS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
 
 class Gauges:
-    """The server's own numbers. `more`: texts in the same format from elsewhere, such as drift alarms."""
+    """The server's own numbers; of several processes their sum. `more`: texts in the same format, such as drift alarms."""
 
     def __init__(self) -> None:
+        self._shared = os.environ.get(SHARED)
+        self._watched: list[tuple[Gauge, Callable[[], float]]] = []
         self._registry = CollectorRegistry()
         self.more: list[Callable[[], str]] = []
         self._requests: dict[tuple[str, int], Counter] = {}
@@ -31,11 +38,25 @@ class Gauges:
         child.inc()
 
     def watch(self, name: str, about: str, value: Callable[[], float]) -> None:
-        """A gauge that is read when somebody looks."""
-        Gauge(name, about, registry=self._registry).set_function(value)
+        """A gauge that is read when somebody looks; of several processes, every second besides."""
+        gauge = Gauge(name, about, registry=self._registry, multiprocess_mode="livesum")
+        if self._shared:
+            self._watched.append((gauge, value))
+        else:
+            gauge.set_function(value)
+
+    def refresh(self) -> None:
+        """Let the other processes see this one's gauges."""
+        for gauge, value in self._watched:
+            gauge.set(value())
 
     def text(self) -> bytes:
-        return generate_latest(self._registry) + "".join(part() for part in self.more).encode()
+        registry = self._registry
+        if self._shared:
+            self.refresh()
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry, self._shared)  # type: ignore[no-untyped-call]
+        return generate_latest(registry) + "".join(part() for part in self.more).encode()
 
     def _counter(self, name: str, about: str, *labels: str) -> Counter:
         return Counter(name, about, labels, registry=self._registry)

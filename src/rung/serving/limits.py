@@ -1,4 +1,4 @@
-"""How much one key may ask: at once, in a minute, in a day. Counted in this process; the day's tokens start from the database."""
+"""How much one key may ask: at once and in a minute, counted here, and in a day, of which the database knows what others count."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from rung.serving.minute import SharedMinute
 from rung.serving.refusals import over_limit
 from rung.store.traffic.records import Key
 
@@ -27,17 +28,21 @@ class _Account:
 
 
 class Limits:
-    """`spent(key id)`: tokens of the last 24 hours as the database has them; None where there is none. On the event loop only."""
+    """`spent(key id)`: tokens of the last 24 hours as the database has them; None where there is none. `minute`: requests are
+    counted there, with other processes. On the event loop only.
+    """
 
     def __init__(
         self,
         *,
         at_once: int,
         spent: Callable[[str], int] | None = None,
+        minute: SharedMinute | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._at_once = at_once
         self._spent = spent
+        self._minute = minute
         self._clock = clock
         self._accounts: dict[str, _Account] = {}
 
@@ -62,12 +67,10 @@ class Limits:
         if key.tokens_per_day is not None and account.tokens >= key.tokens_per_day:
             raise over_limit(120, f"This key has used its {key.tokens_per_day} tokens of the last 24 hours.")
         if key.requests_per_minute is not None:
-            while account.asked and account.asked[0] <= now - _MINUTE:
-                account.asked.popleft()
-            if len(account.asked) >= key.requests_per_minute:
-                wait = account.asked[0] + _MINUTE - now if account.asked else _MINUTE
-                raise over_limit(wait + 0.5, f"This key may ask {key.requests_per_minute} times a minute.")
-            account.asked.append(now)
+            limit = key.requests_per_minute
+            wait = self._minute.ask(key.id, limit) if self._minute else _ask(account.asked, limit, now)
+            if wait:
+                raise over_limit(wait + 0.5, f"This key may ask {limit} times a minute.")
         account.running += 1
 
     def leave(self, key: Key) -> None:
@@ -85,3 +88,13 @@ class Limits:
                     del self._accounts[idle]
             found = self._accounts[key] = _Account()
         return found
+
+
+def _ask(asked: deque[float], limit: int, now: float) -> float:
+    """Count a request in, and 0; or the seconds until there is room for one."""
+    while asked and asked[0] <= now - _MINUTE:
+        asked.popleft()
+    if len(asked) >= limit:
+        return asked[0] + _MINUTE - now
+    asked.append(now)
+    return 0.0

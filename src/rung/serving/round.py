@@ -68,11 +68,15 @@ class Round:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        gone = self.gone
         if self._timer is not None:
             self._timer.cancel()
         if self._watch is not None:
             self._watch.cancel()
         self._end("cancelled")
+        if not gone and not self._service.draining:
+            # The answer is written in the same turn of the loop, and is on its way before the next one.
+            asyncio.get_running_loop().call_soon(self._shadow)
 
     async def outcomes(self) -> list[Outcome]:
         """Every answer's outcome, in order."""
@@ -101,9 +105,6 @@ class Round:
         self.numbers = [call.id, *(new_id("rq") for _ in range(self.n - 1))] if drawn else [call.id] * self.n
         for index in range(self.n if drawn else 1):
             self._jobs.append(self._job(index, self._seeded(index)))
-        other = self._service.desk.shadow(call.id, way.session)
-        if other is not None:
-            self._shadow(other)
 
     def _seeded(self, index: int) -> Mapping[str, Any]:
         """An answer that is drawn needs a seed: the caller's, counted up, or else one of its own."""
@@ -131,9 +132,12 @@ class Round:
     def _keep(self, number: str, outcome: Outcome) -> None:
         self._service.record(self.call, self.way, number, outcome)
 
-    def _shadow(self, other: Any) -> None:
-        """Have somebody else answer the same, unseen and only where there is room."""
+    def _shadow(self) -> None:
+        """Have the challenger answer the same, unseen, once the answer is out and the champion has nothing else to do."""
         way, call, number = self.way, self.call, new_id("rq")
+        other = self._service.desk.shadow(call.id, way.session)
+        if other is None:
+            return
         unseen = Way(Picked(other, "shadow"), way.question, way.changes, way.ignored)
         ask = Ask(
             Example(number, way.question.inputs, (), history=way.question.history),
@@ -146,7 +150,7 @@ class Round:
             self._service.record(call, unseen, number, outcome, parent=call.id)
 
         try:
-            other.engine.submit(ask, None, keep)
+            other.engine.submit_spare(ask, keep, way.hosted.engine)
         except Full:
             self._service.gauges.refused.labels("shadow_full").inc()
 

@@ -21,7 +21,7 @@ _NOTICED = 1.0
 """Seconds between saying 'not ready' and closing the door, so that whoever balances load sees it; none where nobody asks."""
 _TELLING = 0.3
 """Seconds for those whose answers are cut to be told so."""
-_SIGNALS = [
+SIGNALS = [
     number
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
     if (number := getattr(signal, name, None)) is not None
@@ -95,7 +95,7 @@ class Server(uvicorn.Server):
         # uvicorn would raise them again at the end, which would make an interrupted command of an orderly one.
         try:
             # Who has a signal ignored, as nohup does, means that.
-            heard = [number for number in _SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+            heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
             before = {number: signal.signal(number, self.handle_exit) for number in heard}
         except ValueError:
             before = {}  # not the main thread: whoever started this one ends it
@@ -115,6 +115,8 @@ class Server(uvicorn.Server):
         self._service.draining = True
 
     async def on_tick(self, counter: int) -> bool:
+        if counter % 10 == 0:
+            self._service.gauges.refresh()
         if self._service.draining and self._drain is None:
             self._stopping()
             self._drain = asyncio.get_running_loop().create_task(self._finish())

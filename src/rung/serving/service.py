@@ -21,6 +21,7 @@ from rung.serving.engine import Outcome
 from rung.serving.gauges import Gauges
 from rung.serving.hosting import USUAL_ENCODER, Hosted
 from rung.serving.limits import Limits
+from rung.serving.minute import SharedMinute
 from rung.serving.questions import Question
 from rung.serving.refusals import of_failure, overloaded
 from rung.store.traffic.records import Feedback, Key, Role, Trace
@@ -150,8 +151,11 @@ class Service:
         keys: bool = True,
         settings: Settings = SETTINGS,
         name: str = "",
+        minute: SharedMinute | None = None,
     ) -> None:
-        """`keys=False` lets everybody in. `name`: what callers call the model, besides the candidate's own id."""
+        """`keys=False` lets everybody in. `name`: what callers call the model, besides the candidate's own id. `minute`: where
+        requests are counted together with other processes of the same server.
+        """
         if keys and book is None:
             raise ValueError("keys need a book of keys")
         self.desk = desk
@@ -165,12 +169,14 @@ class Service:
         """Requests for an answer that are under way."""
         self.under_way: dict[str, Callable[[str], None]] = {}
         """By the request's number, how to give its answers up, with the kind of failure."""
-        self.limits = Limits(at_once=settings.at_once, spent=None if book is None else _spent_today(book))
+        spent = None if book is None else _spent_today(book)
+        self.limits = Limits(at_once=settings.at_once, spent=spent, minute=minute)
         self._encoder: Encoder | None = None
         self._encoding = ThreadPoolExecutor(1, thread_name_prefix="rung-embeddings")
         self._embedding = 0
         self.gauges.watch("rung_waiting", "Questions that wait for an engine", lambda: desk.champion.engine.waiting)
         self.gauges.watch("rung_running", "Questions that an engine has taken", lambda: desk.champion.engine.running)
+        self.gauges.watch("rung_processes", "Processes that take questions", lambda: not self.draining)
         self.gauges.watch("rung_calls", "Requests for an answer under way", lambda: self.calls)
         if traces is not None:
             self.gauges.watch("rung_traces_dropped", "Traces not kept", lambda: getattr(traces, "dropped", 0))
@@ -222,16 +228,16 @@ class Service:
     def record(self, call: Call, way: Way, number: str, outcome: Outcome, *, parent: str = "") -> None:
         """Keep what became of one answer; called once for each, also where nobody waited for it any more."""
         answer, failure = outcome.answer, outcome.answer.failure
-        total = time.monotonic() - call.started
+        total = outcome.seconds_queue + outcome.seconds_engine if parent else time.monotonic() - call.started
         tokens = answer.tokens_in + answer.tokens_out
         gauges = self.gauges
         gauges.answers.labels(way.picked.role).inc()
         gauges.tokens.labels("in").inc(answer.tokens_in)
         gauges.tokens.labels("out").inc(answer.tokens_out)
-        gauges.queued.observe(outcome.seconds_queue)
         if failure is not None:
             gauges.failures.labels(failure.kind).inc()
         if not parent:
+            gauges.queued.observe(outcome.seconds_queue)
             gauges.seconds.labels(call.route).observe(total)
             self.limits.spend(call.key, tokens)
         if self.traces is not None:

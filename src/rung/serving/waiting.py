@@ -1,9 +1,10 @@
-"""The bounded queue before an engine: first come first served within a key, round robin between keys."""
+"""The bounded queue before an engine: first come first served within a key, round robin between keys, spare jobs last."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 
@@ -13,6 +14,8 @@ class _Keyed(Protocol):
 
 
 J = TypeVar("J", bound=_Keyed)
+_LOOK = 0.02
+"""Seconds between two looks at whether a spare job may be taken."""
 
 
 class Full(Exception):
@@ -20,17 +23,26 @@ class Full(Exception):
 
 
 class WaitingLine(Generic[J]):
-    """Jobs that wait. Put and drop from any thread, take from the engine's."""
+    """Jobs that wait. Put and drop from any thread, take from the engine's.
+
+    A spare job is one that nobody waits for. It is taken alone, and only while no other job waits and its own `when` allows it.
+    """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._changed = threading.Condition()
         self._lines: OrderedDict[str, deque[J]] = OrderedDict()
+        self._spare: deque[tuple[J, Callable[[], bool]]] = deque()
         self._n = 0
         self._closed = False
 
     def __len__(self) -> int:
+        """Spare ones not counted."""
         return self._n
+
+    @property
+    def spare(self) -> int:
+        return len(self._spare)
 
     def put(self, job: J) -> None:
         """Raises Full where the queue is full or closed."""
@@ -41,13 +53,23 @@ class WaitingLine(Generic[J]):
             self._n += 1
             self._changed.notify()
 
+    def put_spare(self, job: J, when: Callable[[], bool]) -> None:
+        """`when`: whether it may be taken now; asked again and again. Raises Full as `put`, of spare ones."""
+        with self._changed:
+            if self._closed or len(self._spare) >= self.limit:
+                raise Full
+            self._spare.append((job, when))
+            self._changed.notify()
+
     def take(self, most: int, *, wait: bool = True) -> list[J] | None:
         """Up to `most` jobs, one of every key in turn; None once the line is closed and empty. `wait`: until there is one."""
         taken: list[J] = []
         with self._changed:
-            while wait and not self._n and not self._closed:
-                self._changed.wait()
-            if self._closed and not self._n:
+            while wait and not self._n and not self._closed and not self._spare_now():
+                self._changed.wait(_LOOK if self._spare else None)
+            if not self._n and most and self._spare_now():
+                return [self._spare.popleft()[0]]
+            if self._closed and not self._n and not self._spare:
                 return None
             while self._n and len(taken) < most:
                 key, line = next(iter(self._lines.items()))
@@ -59,6 +81,10 @@ class WaitingLine(Generic[J]):
                 else:
                     del self._lines[key]
         return taken
+
+    def _spare_now(self) -> bool:
+        """Whether a spare job may be taken; once nobody comes any more, they all may."""
+        return bool(self._spare) and (self._closed or self._spare[0][1]())
 
     def drop(self, job: J) -> bool:
         """Take a job out whose caller has gone; False where an engine has it already."""

@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-from letters import LETTERS, register_letters
+from letters import LETTERS, LetterEncoder, register_letters
 from typer.testing import CliRunner, Result
 
 from rung.cli.index import app
-from rung.core.errors import DataError
+from rung.connect.source import Source
+from rung.core.errors import DataError, UsageError
+from rung.core.registry import Part, parts
 
 
 @pytest.fixture
@@ -88,3 +90,37 @@ def test_a_folder_of_something_else_is_left_alone(docs: Path, tmp_path: Path) ->
     assert isinstance(result.exception, DataError)
     assert result.exception.code == "E2717"
     assert sorted(docs.rglob("*")) == before
+
+
+class OwnLetters(LetterEncoder):
+    """An encoder in a folder, told apart by the folder's name."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"folder@{path.name}")
+
+
+def test_a_base_of_an_encoder_of_ones_own_asks_where_it_lies(
+    docs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(parts("encoder"), "folder", Part("encoder", "folder", "test_cli_index:OwnLetters"))
+    base, own = tmp_path / "kb", "folder:somewhere/ours"
+    ran("build", docs, "-o", base, "--encoder", own)
+    for arguments in (("search", base, "rent"), ("update", base, docs)):
+        failed = ran(*arguments, fails=True)
+        assert isinstance(failed.exception, UsageError)
+        assert failed.exception.code == "E2739"
+    assert found(base, "--encoder", own)
+    assert found(base, "--mode", "lexical")
+    assert json.loads(ran("update", base, docs, "--encoder", own, "--json").stdout)["unchanged"] == 3
+    assert Source(base, encoder=own).search("rent", seen_by=None)
+    with pytest.raises(UsageError, match="E2739"):
+        Source(base).search("rent")
+    failed = ran("search", base, "rent", "--encoder", "folder:theirs", fails=True)
+    assert isinstance(failed.exception, DataError)
+    assert failed.exception.code == "E2704"
+
+
+def test_documents_on_the_network_are_not_fetched(docs: Path, tmp_path: Path) -> None:
+    failed = ran("build", "https://127.0.0.1/handbook.zip", "-o", tmp_path / "kb", fails=True)
+    assert isinstance(failed.exception, DataError)
+    assert failed.exception.code == "E2734"

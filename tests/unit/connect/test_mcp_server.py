@@ -62,7 +62,9 @@ def test_a_client_searches_asks_and_is_told_its_mistakes(tmp_path: Path) -> None
         assert "canary" not in str(sly)
         answer = await client.call_tool("ask", {"question": "When is the deposit returned?"})
         assert answer.structured_content["answer"] == "The deposit is returned within thirty days."
-        assert answer.structured_content["citations"] == ["lease.md#1"]
+        (cited,) = answer.structured_content["citations"]
+        assert (cited["id"], cited["document"]) == ("lease.md#1", "lease.md")
+        assert "returned within thirty days" in cited["text"]
         odd = await client.call_tool("search", {"question": "which bell rings"})
         assert (
             odd.structured_content["passages"][0]["text"]

@@ -41,8 +41,10 @@ def test_deletes_and_updates_count_from_the_next_search_on(tmp_path: Path) -> No
 def test_an_answer_comes_from_what_the_caller_may_see(tmp_path: Path) -> None:
     source = Source(small_run(tmp_path / "run").path, candidate="answering")
     question = "What is the secret of the director?"
-    assert "canary" in source.ask(question, seen_by={"hr"}).text
-    answer = source.ask(question)
+    assert "canary" in source.ask(question, seen_by={"hr"}).answer.text
+    asked = source.ask(question)
+    answer = asked.answer
+    assert [passage.id for passage in asked.cited] == list(answer.citations)
     assert "canary" not in answer.text
     assert "pay.md#1" not in answer.passages
 

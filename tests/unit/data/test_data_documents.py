@@ -107,3 +107,14 @@ def test_real_office_files_mails_and_web_pages(datasets: Path) -> None:
     assert known == {document.id for document in result.documents} | {failed.id for failed in result.failed}
     slides = next(document for document in result.documents if document.id == "test.pptx")
     assert [mark.label for mark in slides.marks][:1] == ["slide 1"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["https://name:secret@127.0.0.1/handbook.zip", "file:///etc/passwd", "gopher://localhost/1", "http://[::1]/"],
+)
+def test_nothing_is_fetched_from_the_network(source: str) -> None:
+    with pytest.raises(DataError) as caught:
+        read_documents(Path(source))
+    assert caught.value.code == "E2734"
+    assert "secret" not in str(caught.value)

@@ -211,6 +211,12 @@ def test_search_words_of_the_model_are_kept_where_they_pay_and_remembered(
     made, notebook = adapted(data, model)
     (step,) = [step for step in notebook.notes["refined"] if step["part"] == "query"]
     assert (step["kept"], made.retriever.recipe.query) == (True, "turning")
+    assert (step["by"], step["n"], step["k"]) == ("marks", len(data.dev), 1)
+    shown = step["samples"]
+    assert len(shown) == 6
+    assert all(one["searched"][0].startswith("The ") and one["question"].startswith("Xx yy") for one in shown)
+    gains = [1 / one["after"] - (1 / one["before"] if one["before"] else 0) for one in shown]
+    assert gains[0] == max(gains) > 0
     asked = [request.query for call in model.calls for request in call if request.query.startswith("turn ")]
     assert len(asked) == len(set(asked)) == len(data.dev)
     assert (data.run / PREPARED).is_file()

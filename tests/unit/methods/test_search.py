@@ -143,9 +143,9 @@ def test_a_macro_metric_is_ranked_by_its_own_value(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["label", "text", "json"])
 def test_wide_grids_hold_at_least_24_different_settings(tmp_path: Path, kind: str) -> None:
     data = fit(tmp_path, asked=task(kind))
-    for grid in (prompt_grid(data, wide=True), few_shot_grid(data, wide=True), rag_grid(wide=True)):
+    for grid in (prompt_grid(data, wide=True), few_shot_grid(data, wide=True), rag_grid(data, wide=True)):
         assert len({str(point) for point in grid}) == len(grid) >= 24
-    for grid in (prompt_grid(data), few_shot_grid(data), rag_grid()):
+    for grid in (prompt_grid(data), few_shot_grid(data), rag_grid(data)):
         assert len({str(point) for point in grid}) == len(grid) <= 6
 
 

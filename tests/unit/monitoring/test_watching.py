@@ -263,4 +263,4 @@ def test_gauges_are_lines_that_prometheus_reads(proved: tuple[RunFolder, Candida
         if not line.startswith("# "):
             name, value = line.rsplit(" ", 1)
             float(value)
-            assert name.startswith("rung_drift_")
+            assert name.startswith("rung_drift")

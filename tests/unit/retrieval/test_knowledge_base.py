@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +26,7 @@ import rung.retrieval.embedding
 import rung.retrieval.merging
 import rung.retrieval.segment
 from rung.core.answer import Hit, Item
-from rung.core.errors import DataError, InterruptedRun, WriteError
+from rung.core.errors import BackendError, DataError, InterruptedRun, WriteError
 from rung.core.lock import folder_lock
 from rung.core.task import Document
 from rung.retrieval.base import Change, KnowledgeBase
@@ -237,16 +239,68 @@ def test_items_of_one_document_come_and_go_with_it(tmp_path: Path) -> None:
     assert base.open().items == ()
 
 
-@pytest.mark.parametrize("name", ["CURRENT", "versions/000002.json", "segments/*/items.jsonl"])
-def test_damage_is_refused(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("CURRENT", "E2703"),
+        ("versions/000002.json", "E2703"),
+        ("segments/*/items.jsonl", "E2738"),
+        ("segments/*/lexical.safetensors", "E2738"),
+        ("segments/*/vectors.safetensors", "E2738"),
+    ],
+)
+def test_damage_is_refused_and_a_base_built_anew_is_whole(tmp_path: Path, name: str, code: str) -> None:
     base = built(tmp_path / "base", TEXTS)
     base.update(documents({"x": "more"}), LetterEncoder())
     for path in base.folder.glob(name):
         data = bytearray(path.read_bytes())
         data[len(data) // 2] ^= 1
         path.write_bytes(data)
-    with pytest.raises(DataError, match="E2703"):
+    with pytest.raises(DataError, match=code):
         base.open(LetterEncoder())
+    shutil.rmtree(base.folder)
+    base.update(documents({**TEXTS, "x": "more"}), LetterEncoder())
+    assert len(base.open(LetterEncoder())) == len(TEXTS) + 1
+
+
+def test_damage_of_a_new_segment_leaves_the_version_before_it(tmp_path: Path) -> None:
+    base = built(tmp_path / "base", TEXTS)
+    shown = found(base.open(LetterEncoder()))
+    before = set((base.folder / "segments").iterdir())
+    base.update(documents({"x": "more"}), LetterEncoder())
+    (fresh,) = set((base.folder / "segments").iterdir()) - before
+    (fresh / "items.jsonl").write_bytes(b"torn")
+    with pytest.raises(DataError, match="rollback") as caught:
+        base.open(LetterEncoder())
+    assert caught.value.code == "E2738"
+    assert base.rollback().number == 1
+    assert found(base.open(LetterEncoder())) == shown
+
+
+def test_a_renamed_document_costs_no_encoding_and_its_old_name_is_gone(tmp_path: Path) -> None:
+    base = KnowledgeBase(tmp_path / "base")
+    old = Document("old name.md", "The lease", "When is the deposit paid back?")
+    base.update([old, Document("other.md", "Other", "pay every year")], LetterEncoder())
+    renamed = replace(old, id="new/name.md")
+    change = base.update(
+        [renamed, Document("other.md", "Other", "pay every year")], LetterEncoder(), remove_others=True
+    )
+    assert (change.added, change.deleted, change.unchanged, change.encoded) == (1, 1, 1, 0)
+    hits = base.open(LetterEncoder()).search(["deposit"], 5)[0]
+    assert [hit.item.payload["document"] for hit in hits if "deposit" in hit.item.text] == ["new/name.md"]
+
+
+def test_an_encoder_that_changed_its_length_is_refused(tmp_path: Path) -> None:
+    base = built(tmp_path / "base", TEXTS)
+    shorter = LetterEncoder(dimensions=16)
+    for work in (
+        lambda: base.open(shorter).search(["deposit"], 1),
+        lambda: base.update(documents({"x": "more"}), shorter),
+        lambda: base.update(documents({"x": "more", "again": TEXTS["d1"]}), shorter),
+    ):
+        with pytest.raises(BackendError, match="16 dimensions, and 32"):
+            work()
+    assert base.versions()[-1].number == 1
 
 
 def test_one_writer_at_a_time_and_readers_never_wait(tmp_path: Path) -> None:

@@ -68,6 +68,18 @@ def test_what_may_not_be_seen_is_neither_found_nor_felt(tmp_path: Path, n: int, 
     assert hidden
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_the_same_document_of_two_tenants_is_two(tmp_path: Path, mode: str) -> None:
+    text = "The deposit is paid back within two weeks."
+    both = [Document(f"{who}.md", "Lease", text, access=(who,)) for who in ("hr", "lab")]
+    index = opened(tmp_path / "both", both)
+    alone = opened(tmp_path / "alone", both[:1])
+    hits = index.search(["deposit two weeks"], 5, mode=mode, seen_by=frozenset({"hr"}))
+    assert [hit.item.payload["document"] for hit in hits[0]] == ["hr.md"]
+    assert shown(hits) == shown(alone.search(["deposit two weeks"], 5, mode=mode))
+    assert "lab" not in repr(hits)
+
+
 def test_without_a_limit_everything_is_found(tmp_path: Path) -> None:
     index = opened(tmp_path, DOCUMENTS)
     assert len(index.search(QUERIES, 99)[0]) == len(DOCUMENTS)

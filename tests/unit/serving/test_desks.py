@@ -6,15 +6,18 @@ import threading
 from pathlib import Path
 
 import pytest
-from live_server import LiveServer, Reply
+from live_server import LiveServer, Reply, hosted_of, until
 
 from rung.core.candidate import Candidate, OutputSlot, PromptSlot
 from rung.core.durable import write_json
 from rung.core.errors import BackendError
-from rung.core.model import ModelRef
+from rung.core.model import ModelRef, Request
 from rung.core.task import Example
+from rung.models.fake import FakeModel
 from rung.serving.desks import RoutedDesk
+from rung.serving.hosting import Hosted
 from rung.serving.router import Router
+from rung.serving.service import OneDesk
 from rung.store.deployment import Deployment
 from rung.store.records import Decision, Text
 from rung.store.runs import RunFolder
@@ -101,6 +104,61 @@ def test_a_shadow_answers_the_same_unseen_and_its_trace_names_its_parent(tmp_pat
         assert desk.router.settle(10)
         assert text_of(server.chat()) == "new"
         assert server.kept.wait(3)[-1].role == "challenger"
+
+
+class Beside(OneDesk):
+    """A champion, and a shadow for every answer."""
+
+    def __init__(self, champion: Hosted, other: Hosted) -> None:
+        super().__init__(champion)
+        self.other = other
+
+    def shadow(self, request: str, session: str = "") -> Hosted:
+        return self.other
+
+    def close(self, seconds: float) -> bool:
+        return super().close(seconds) and self.other.close(seconds)
+
+
+def test_a_shadow_waits_until_the_answer_is_out_and_the_champion_is_free_and_beyond_its_queue_is_dropped() -> None:
+    gate, later = threading.Event(), threading.Event()
+    order: list[str] = []
+
+    def champion(request: Request) -> str:
+        text = request.messages[-1].text
+        if "slow" in text:
+            gate.wait(20)
+        order.append("champion")
+        return "yes"
+
+    def shadow(request: Request) -> str:
+        order.append("shadow")
+        later.wait(20)
+        return "no"
+
+    hosted = hosted_of(FakeModel(champion))
+    other = hosted_of(FakeModel(shadow), waiting=3)
+    with LiveServer(hosted, desk=Beside(hosted, other)) as server:
+        held = threading.Thread(target=server.chat, args=("slow",))
+        held.start()
+        assert until(lambda: hosted.engine.running == 1)
+        held_too = [threading.Thread(target=server.chat, args=(f"quick {n}",)) for n in range(5)]
+        for thread in held_too:
+            thread.start()
+        assert until(lambda: hosted.engine.waiting == 5)
+        gate.set()
+        for thread in (held, *held_too):
+            thread.join(20)
+        assert order[:6] == ["champion"] * 6, "the shadows stood behind every question that waited"
+        dropped = server.service.gauges.refused.labels("shadow_full")._value
+        assert until(lambda: dropped.get() + other.engine.waiting + other.engine.running == 6)
+        # One may have been taken before the last ones came; three wait.
+        assert dropped.get() in {2, 3}
+        later.set()
+        traces = server.kept.wait(12 - int(dropped.get()))
+        shadows = [trace for trace in traces if trace.role == "shadow"]
+        assert len(shadows) == 6 - dropped.get()
+        assert {trace.parent for trace in shadows} < {trace.id for trace in traces}
 
 
 def test_a_champion_that_cannot_answer_is_not_served_at_all(tmp_path: Path) -> None:

@@ -59,8 +59,7 @@ def test_a_key_that_floods_is_told_so_and_the_other_is_served(traffic: Traffic) 
     model = SlowModel(held)
     flood = traffic.new_key("flood")[1]
     quiets_key, quiet = traffic.new_key("quiet")
-    hosted = hosted_of(model, choices=("yes", "no"), constrain=True)
-    hosted.engine.batch = 1
+    hosted = hosted_of(model, choices=("yes", "no"), constrain=True, batch=1)
     with LiveServer(hosted, book=traffic, settings=Settings(at_once=8, grace=2)) as server:
         replies: list[Reply] = []
         flooding = threading.Thread(target=at_once, args=(server, [flood] * 30, replies))

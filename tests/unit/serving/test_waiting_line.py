@@ -63,3 +63,22 @@ def test_a_closed_line_is_emptied_and_then_ends_its_taker() -> None:
     taker.start()
     taker.join(2)
     assert ended == [None]
+
+
+def test_a_spare_job_is_taken_alone_when_nobody_else_waits_and_it_may_be() -> None:
+    line: WaitingLine[Waiter] = WaitingLine(2)
+    may = [False]
+    for n in range(2):
+        line.put_spare(Waiter("shadow", n), lambda: may[0])
+    with pytest.raises(Full):
+        line.put_spare(Waiter("shadow"), lambda: may[0])
+    assert (len(line), line.spare) == (0, 2)
+    assert line.take(5, wait=False) == []
+    line.put(Waiter("a"))
+    may[0] = True
+    assert [job.key for job in line.take(5) or ()] == ["a"]
+    assert [job.n for job in line.take(5) or ()] == [0]
+    may[0] = False
+    line.close()
+    assert [job.n for job in line.take(5) or ()] == [1], "what waits is answered before the end"
+    assert line.take(5) is None

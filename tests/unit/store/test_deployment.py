@@ -115,17 +115,17 @@ while True:
 """
 
 
-def test_killed_at_any_moment_the_old_or_the_new_is_served(tmp_path: Path) -> None:
+def kill_again_and_again(tmp_path: Path, kills: int) -> None:
     old, (first, second) = make_run(tmp_path / "one", "a", "b")
     deployment = Deployment.at(old)
     seen: set[str] = set()
-    for attempt in range(8):
+    for attempt in range(kills):
         child = subprocess.Popen(
             [sys.executable, "-c", _CHANGES, str(old), first, second], stdout=subprocess.PIPE, text=True
         )
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"
-        until = time.monotonic() + 0.02 + 0.013 * attempt
+        until = time.monotonic() + 0.02 + 0.013 * (attempt % 8)
         while time.monotonic() < until:
             seen.add(deployment.champion.candidate)
         os.kill(child.pid, signal.SIGKILL)
@@ -139,3 +139,12 @@ def test_killed_at_any_moment_the_old_or_the_new_is_served(tmp_path: Path) -> No
     # What a kill has left does not stand in the way of the next change.
     assert deployment.promote(old, second).candidate == second
     assert deployment.champion.candidate == second
+
+
+def test_killed_at_any_moment_the_old_or_the_new_is_served(tmp_path: Path) -> None:
+    kill_again_and_again(tmp_path, 8)
+
+
+@pytest.mark.slow
+def test_killed_two_hundred_times_the_old_or_the_new_is_served(tmp_path: Path) -> None:
+    kill_again_and_again(tmp_path, 200)

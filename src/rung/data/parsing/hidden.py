@@ -100,8 +100,11 @@ def see(text: str) -> Seen:
     return Seen(shown, removed, tags)
 
 
-def show_blocks(blocks: Iterable[Block]) -> tuple[tuple[Block, ...], tuple[Remark, ...]]:
-    """Blocks without unseen characters; remarks E2333 on those, E2335 on text that gives a model orders."""
+def show_blocks(blocks: Iterable[Block], title: str = "") -> tuple[tuple[Block, ...], tuple[Remark, ...]]:
+    """Blocks without unseen characters; remarks E2333 on those, E2335 on text that gives a model orders.
+
+    `title`: what the file says that it is called, which is shown before every passage.
+    """
     found: list[Block] = []
     removed: Counter[str] = Counter()
     tags: list[str] = []
@@ -117,7 +120,10 @@ def show_blocks(blocks: Iterable[Block]) -> tuple[tuple[Block, ...], tuple[Remar
         kinds = ", ".join(f"{name} x {n}" for name, n in removed.most_common(6))
         remarks.append(Remark("E2333", {"count": removed.total(), "kinds": kinds}))
     # A heading's order goes on in no paragraph, so the blocks are looked at together.
-    if orders := find_orders("\n\n".join([*(block.text for block in found), *filter(None, tags)])):
+    texts = [block.text for block in found]
+    called = see(title)
+    texts += [text for text in (called.text, called.tags, *tags) if text and text not in texts]
+    if orders := find_orders("\n\n".join(texts)):
         remarks.append(Remark("E2335", {"count": len(orders), "example": orders[0]}))
     return tuple(found), tuple(remarks)
 

@@ -28,7 +28,7 @@ def parse(source: Path | bytes, name: str) -> Parsed:
         parsed = _reader(kind)(raw)
     except RecursionError as error:
         raise Unreadable("E2324", limit="-") from error
-    blocks, told = show_blocks(parsed.blocks)
+    blocks, told = show_blocks(parsed.blocks, parsed.title)
     if not blocks and kind not in ("md", "txt", "csv", "tsv", "json", "jsonl"):
         raise Unreadable("E2329")
     if not blocks:

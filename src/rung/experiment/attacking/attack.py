@@ -190,10 +190,9 @@ def _planted(kept: KeptRun, opened: Opened, name: str, items: Sequence[Item]) ->
         indexes = Path(path) / "indexes"
         with writing(indexes):
             shutil.copytree(kept.run.indexes / own, indexes / own)
-        built = find("retriever", slot.recipe.kind).build(
-            [*real, *items], encoder=encoder, indexes=indexes, kind="passages"
-        )
-        index = create("retriever", slot.recipe.kind, folder=indexes / built.split("@")[0], encoder=encoder)
+        # A folder also where the passages lie in the shared store: what is planted must not get there.
+        built = find("retriever", "index").build([*real, *items], encoder=encoder, indexes=indexes, kind="passages")
+        index = create("retriever", "index", folder=indexes / built.split("@")[0], encoder=encoder)
         yield _Copy(index, len(real), sum(bool(find_orders(item.text)) for item in real))
 
 

@@ -11,11 +11,11 @@ from rung.config import load_config, propose_config, to_task
 from rung.core.durable import write_text
 from rung.core.errors import DataError
 from rung.core.task import Document, Example, Language, OutputKind, SplitName, Task
-from rung.data.documents import read_documents
 from rung.data.record import Record
 from rung.data.table import SUFFIXES, read_table
 from rung.experiment.assessing.assess import TOO_FEW
 from rung.experiment.setup import prepare, read_spec, read_undealt
+from rung.experiment.task_documents import task_documents
 from rung.text.script import language_of
 from rung.text.strict_json import read_json
 
@@ -76,7 +76,7 @@ def _unsplit(task_file: Path, *, max_bad_ratio: float | None = None) -> Material
     ]
     labels = {row.references[0] for row, _ in rows if row.references} if config.output.kind == "label" else set()
     task = to_task(config, sorted(labels))
-    documents = read_documents(config.path(config.documents)).documents if config.documents else ()
+    documents = task_documents(config).documents
     return Material(
         task.name,
         task.output.kind,

@@ -6,30 +6,32 @@ import fcntl
 import os
 import secrets
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
-from sqlalchemy import Connection, Select, Table, and_, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import BigInteger, Connection, RowMapping, Select, Table, and_, or_, select, type_coerce
 
 from rung.core.durable import writing
-from rung.core.errors import DataError
+from rung.core.errors import DataError, Problem
 from rung.store.traffic import keys as key_book
 from rung.store.traffic.engines import Engines, address_of, make_engines, told, upgrade
-from rung.store.traffic.erasing import Erased, find_person, remove_traces
+from rung.store.traffic.erasing import Erased, count_old, count_traces, find_person, remove_traces
 from rung.store.traffic.keeping import Keeping, Mask
 from rung.store.traffic.keys import Quota
 from rung.store.traffic.mending import Mended, back_up, backup_due, damage, empty_log, mend, set_aside
 from rung.store.traffic.records import Feedback, Key, Trace
 from rung.store.traffic.tables import feedback as said
-from rung.store.traffic.tables import feedback_from, feedback_row, settings, trace_from, trace_row, traces
+from rung.store.traffic.tables import feedback_from, feedback_row, putting, settings, trace_from, trace_row, traces
 
 _PAGE = 500
 """Rows that are read at a time, so that no reader holds up a writer."""
 _SALT = "fingerprint"
+_STATEMENTS: dict[tuple[str, str], tuple[str, Callable[[dict[str, Any]], Any]]] = {}
+"""By table and kind of database."""
+T = TypeVar("T")
 
 
 class Traffic:
@@ -45,6 +47,8 @@ class Traffic:
         self._saving = threading.Lock()
         self.mended = mended
         """What had to be done to a damaged database when it was opened."""
+        self.damaged: set[str] = set()
+        """Ids of rows that were read and are not what was written; they are passed over."""
 
     @classmethod
     def open(cls, url: str | Path, *, texts: bool = True, mask: Mask | None = None) -> Traffic:
@@ -89,13 +93,13 @@ class Traffic:
         if not found:
             return
         rows = [trace_row(self._keeping.trace(trace)) for trace in found]
-        with self._told(), self._engines.writing.begin() as connection:
+        with self._told(), self._engines.write() as connection:
             _put(connection, traces, rows)
 
     def add_feedback(self, feedback: Feedback) -> None:
         """On disk when this returns. Raises DataError E7050 alike for a trace that is unknown and for another tenant's."""
         row = feedback_row(self._keeping.feedback(feedback))
-        with self._told(), self._engines.lasting.begin() as connection:
+        with self._told(), self._engines.keep() as connection:
             owner = connection.execute(select(traces.c.tenant).where(traces.c.id == feedback.trace)).scalar()
             if owner is None or owner != feedback.tenant:
                 raise DataError("E7050", trace=feedback.trace)
@@ -105,7 +109,7 @@ class Traffic:
         query = _of(select(traces).where(traces.c.id == id), traces, tenant=tenant)
         with self._told(), self._engines.reading.connect() as connection:
             row = connection.execute(query).mappings().first()
-        return trace_from(row) if row else None
+        return None if row is None else next(self._whole([row], trace_from), None)
 
     def traces(
         self,
@@ -117,10 +121,10 @@ class Traffic:
         tenant: str | None = None,
         key: str | None = None,
     ) -> Iterator[Trace]:
-        """The oldest first. `since` is part of the time asked for, `until` is not."""
+        """The oldest first, without damaged rows: see `damaged`. `since` is part of the time asked for, `until` is not."""
         wanted = {"role": role, "candidate": candidate, "tenant": tenant, "key": key}
         query = _of(_between(select(traces), traces, since, until), traces, **wanted)
-        return (trace_from(row) for row in self._pages(query, traces, limit))
+        return self._whole(self._pages(query, traces, limit), trace_from)
 
     def feedback(
         self,
@@ -130,12 +134,30 @@ class Traffic:
         tenant: str | None = None,
         limit: int | None = None,
     ) -> Iterator[Feedback]:
-        """The oldest first."""
+        """The oldest first, without damaged rows."""
         query = _of(_between(select(said), said, since, until), said, trace=trace, tenant=tenant)
-        return (feedback_from(row) for row in self._pages(query, said, limit))
+        return self._whole(self._pages(query, said, limit), feedback_from)
+
+    def _whole(self, rows: Iterable[RowMapping], read: Callable[[RowMapping], T | None]) -> Iterator[T]:
+        for row in rows:
+            found = read(row)
+            if found is None:
+                self.damaged.add(row["id"])
+            else:
+                yield found
+
+    @property
+    def trouble(self) -> Problem | None:
+        """E7064 where rows were damaged."""
+        if not self.damaged:
+            return None
+        first = ", ".join(sorted(self.damaged)[:5]) + (", ..." if len(self.damaged) > 5 else "")
+        return Problem("E7064", "", {"n": len(self.damaged), "ids": first, "place": self.place})
 
     def _pages(self, query: Select[Any], table: Table, limit: int | None) -> Iterator[Any]:
-        at, id = table.c.at, table.c.id
+        # As it is stored: what is no moment any more has its place in the order too.
+        at, id = type_coerce(table.c.at, BigInteger), table.c.id
+        query = query.add_columns(at.label("moment"))
         page, left = query.order_by(at, id), limit
         while left is None or left > 0:
             size = _PAGE if left is None else min(_PAGE, left)
@@ -145,7 +167,7 @@ class Traffic:
             if len(rows) < size:
                 return
             last = rows[-1]
-            page = query.where(or_(at > last["at"], and_(at == last["at"], id > last["id"]))).order_by(at, id)
+            page = query.where(or_(at > last["moment"], and_(at == last["moment"], id > last["id"]))).order_by(at, id)
             left = None if left is None else left - len(rows)
 
     def new_key(
@@ -185,56 +207,71 @@ class Traffic:
         with self._told():
             return key_book.spent(self._engines, key, since)
 
-    def prune(self, older_than: datetime) -> Erased:
-        """Take out the traces before a moment, with what was said of them. The backup forgets them with its next turn."""
+    def prune(self, older_than: datetime, *, look: bool = False) -> Erased:
+        """Take out the traces before a moment, with what was said of them. The backup forgets them with its next turn.
+
+        `look`: only count them.
+        """
+        if look:
+            with self._told(), self._engines.reading.connect() as connection:
+                return count_old(connection, older_than)
         removed = Erased()
         while True:
             query = select(traces.c.id).where(traces.c.at < older_than).order_by(traces.c.at).limit(_PAGE)
-            with self._told(), self._engines.lasting.begin() as connection:
+            with self._told(), self._engines.keep() as connection:
                 ids = list(connection.execute(query).scalars())
                 removed += remove_traces(connection, ids)
             if len(ids) < _PAGE:
                 self._shrink()
                 return removed
 
-    def erase(self, *, contains: str = "", key: str = "", tenant: str | None = None, trace: str = "") -> Erased:
+    def erase(
+        self, *, contains: str = "", key: str = "", tenant: str | None = None, trace: str = "", look: bool = False
+    ) -> Erased:
         """Take one person's traces out, from the backup too: those that hold a text, of a key, or one by its id.
 
-        `contains` is looked for in every text and in feedback, whatever its case and width; several are all needed. Files
-        that were set aside as damaged are named, not changed. Raises DataError E7058 where nobody is named.
+        `contains` is looked for in every text and in feedback, whatever its case and width; several are all needed. Damaged
+        rows go too: nobody can tell what they held. Files that were set aside as damaged are named, not changed. `look`: only
+        count. Raises DataError E7058 where nobody is named.
         """
         if not (contains.strip() or key or trace):
             raise DataError("E7058")
-        removed = Erased()
+        path, removed, found = self._engines.path, Erased(), set[str]()
         for page in self._erasable(tenant, key, trace):
             ids = find_person(page, self._said_of(page), contains.strip(), self.fingerprint(contains))
-            with self._told(), self._engines.lasting.begin() as connection:
+            if look:
+                found.update(ids)
+                continue
+            with self._told(), self._engines.keep() as connection:
                 removed += remove_traces(connection, ids)
-        self._shrink()
-        if self._engines.path is not None:
+        if look:
+            with self._told(), self._engines.reading.connect() as connection:
+                removed = count_traces(connection, found)
+        else:
+            self._shrink()
             self.back_up()
-            removed += Erased(files=tuple(map(str, set_aside(self._engines.path))))
-        return removed
+        return removed + Erased(files=tuple(map(str, set_aside(path))) if path is not None else ())
 
-    def _erasable(self, tenant: str | None, key: str, trace: str) -> Iterator[list[Trace]]:
+    def _erasable(self, tenant: str | None, key: str, trace: str) -> Iterator[dict[str, Trace | None]]:
         query = _of(select(traces), traces, tenant=tenant, key=key or None, id=trace or None)
-        page: list[Trace] = []
+        page: dict[str, Trace | None] = {}
         for row in self._pages(query, traces, None):
-            page.append(trace_from(row))
+            page[row["id"]] = trace_from(row)
             if len(page) == _PAGE:
                 yield page
-                page = []
+                page = {}
         yield page
 
-    def _said_of(self, page: Sequence[Trace]) -> list[Feedback]:
-        query = select(said).where(said.c.trace.in_([trace.id for trace in page]))
+    def _said_of(self, page: Collection[str]) -> list[tuple[str, Feedback | None]]:
+        query = select(said).where(said.c.trace.in_(page))
         with self._told(), self._engines.reading.connect() as connection:
-            return [feedback_from(row) for row in connection.execute(query).mappings()]
+            return [(row["trace"], feedback_from(row)) for row in connection.execute(query).mappings()]
 
     def _shrink(self) -> None:
         """Have what was taken out leave SQLite's log too."""
         if self._engines.path is not None:
-            empty_log(self._engines.path)
+            with self._engines.turn():
+                empty_log(self._engines.path)
 
     def back_up(self) -> Path | None:
         """Write the backup of a SQLite database anew; None for PostgreSQL, whose backups are its administrator's."""
@@ -315,7 +352,7 @@ def _salt(engines: Engines) -> bytes:
     with engines.reading.connect() as connection:
         found = connection.execute(select(settings.c.value).where(settings.c.name == _SALT)).scalar()
     if found is None:
-        with engines.lasting.begin() as connection:
+        with engines.keep() as connection:
             _put(connection, settings, [{"name": _SALT, "value": secrets.token_hex(32)}])
             found = connection.execute(select(settings.c.value).where(settings.c.name == _SALT)).scalar_one()
     return bytes.fromhex(found)
@@ -323,8 +360,10 @@ def _salt(engines: Engines) -> bytes:
 
 def _put(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
     """Insert rows; one whose id is there already changes nothing."""
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    connection.execute(insert(table).on_conflict_do_nothing(), rows)
+    statement, form = _STATEMENTS.get((table.name, connection.dialect.name)) or _STATEMENTS.setdefault(
+        (table.name, connection.dialect.name), putting(table, connection.dialect)
+    )
+    connection.exec_driver_sql(statement, [form(row) for row in rows])
 
 
 def _between(query: Select[Any], table: Table, since: datetime | None, until: datetime | None) -> Select[Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from sqlalchemy.exc import DataError as ImpossibleValue
 from rung.core.durable import free_space
 from rung.core.errors import BackendError, DataError, UsageError, WriteError
 from rung.store.traffic.tables import SCHEMA, VERSION_TABLE
+from rung.store.traffic.turns import Turns
 
 ADDRESS = "RUNG_TRAFFIC"
 """The environment variable that names another database than the file in the folder of what is served."""
@@ -30,7 +31,7 @@ _SCHEMA_LOCK = 0x52554E48
 
 @dataclass(frozen=True)
 class Engines:
-    """`reading` and `writing` may lose the last moments in a power cut, never in a crash; `lasting` has everything on disk."""
+    """What is written may be lost in a power cut in its last moments, never in a crash; what is kept is on disk."""
 
     place: str
     """What people are shown; without a password."""
@@ -39,10 +40,31 @@ class Engines:
     reading: Engine
     writing: Engine
     lasting: Engine
+    turns: Turns | None = field(default=None)
+    """Of those who write to a SQLite file."""
+
+    def write(self) -> AbstractContextManager[Connection]:
+        """A transaction that may change something, committed at its end."""
+        return self._changing(self.writing)
+
+    def keep(self) -> AbstractContextManager[Connection]:
+        """The same; on disk when it is through."""
+        return self._changing(self.lasting)
+
+    def turn(self) -> AbstractContextManager[object]:
+        """Nobody else of ours writes meanwhile."""
+        return nullcontext() if self.turns is None else self.turns.mine(_WAIT)
+
+    @contextmanager
+    def _changing(self, engine: Engine) -> Iterator[Connection]:
+        with self.turn(), engine.begin() as connection:
+            yield connection
 
     def close(self) -> None:
         for engine in {self.reading, self.writing, self.lasting}:
             engine.dispose()
+        if self.turns is not None:
+            self.turns.close()
 
 
 def address_of(url: str | Path) -> URL:
@@ -72,7 +94,8 @@ def make_engines(url: URL) -> Engines:
     if url.drivername == "sqlite":
         path = Path(str(url.database))
         durable = (("NORMAL", "BEGIN"), ("NORMAL", "BEGIN IMMEDIATE"), ("FULL", "BEGIN IMMEDIATE"))
-        return Engines(str(path), path, *(_sqlite(url, sync, begin) for sync, begin in durable))
+        reading, writing, lasting = (_sqlite(url, sync, begin) for sync, begin in durable)
+        return Engines(str(path), path, reading, writing, lasting, Turns(path.with_name(path.name + ".turn")))
     try:
         engine = create_engine(
             url, pool_pre_ping=True, connect_args={"connect_timeout": 10, "application_name": "rung"}
@@ -89,6 +112,8 @@ def _sqlite(url: URL, synchronous: str, begin: str) -> Engine:
     def _prepare(connection: Any, _: Any) -> None:
         # Transactions begin where we say so: a write that began as a read could find its database changed below it.
         connection.isolation_level = None
+        # A text that is none any more is read as what is left of it: its row's sum tells on it.
+        connection.text_factory = _text
         for pragma in (
             "journal_mode=WAL",
             f"synchronous={synchronous}",
@@ -103,6 +128,10 @@ def _sqlite(url: URL, synchronous: str, begin: str) -> Engine:
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
 
 
 @contextmanager
@@ -126,7 +155,7 @@ def told(place: str, path: Path | None = None) -> Iterator[None]:
 
 def upgrade(engines: Engines) -> None:
     """Bring the tables to today's form. Raises DataError E7053 where a newer Rung has made them."""
-    with engines.lasting.begin() as connection:
+    with engines.keep() as connection:
         if engines.path is None:
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})"))
         found = schema_of(connection)

@@ -72,7 +72,7 @@ def make_key(
         created=now,
         expires=expires,
     )
-    with engines.lasting.begin() as connection:
+    with engines.keep() as connection:
         connection.execute(insert(keys), key_row(key, hash_secret(secret)))
     return key, secret
 
@@ -98,7 +98,7 @@ def list_keys(engines: Engines) -> list[Key]:
 
 def revoke_key(engines: Engines, id: str, now: datetime) -> Key:
     """Raises UsageError E7057 where there is no such key. A key that was revoked before keeps its time."""
-    with engines.lasting.begin() as connection:
+    with engines.keep() as connection:
         row = connection.execute(select(keys).where(keys.c.id == id)).mappings().first()
         if row is None:
             raise UsageError("E7057", key=id)

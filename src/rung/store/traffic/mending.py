@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Boolean, Float, Integer, Table
+from sqlalchemy import Boolean, Column, Float, Integer, Table
 from sqlalchemy.types import TypeEngine
 
 from rung.core.durable import aside, sync, writing
@@ -105,18 +105,25 @@ def _unreadable(connection: sqlite3.Connection) -> str:
     there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     for _, table in _SAVED:
         if table.name in there:
-            for n, row in enumerate(connection.execute(_select(table)), 1):
-                if not _whole(table, row):
+            columns = _columns(connection, table)
+            for n, row in enumerate(connection.execute(_select(table, columns)), 1):
+                if not _whole(columns, row):
                     return f"row {n} of {table.name} cannot be read"
     return ""
 
 
-def _select(table: Table) -> str:
-    return f'SELECT {_listed(table)} FROM "{table.name}" ORDER BY rowid'
+def _columns(connection: sqlite3.Connection, table: Table) -> list[Column[Any]]:
+    """The columns of today that a table of an older Rung has too: an unknown name in quotes is a text for SQLite."""
+    there = {name for _, name, *_ in connection.execute(f'PRAGMA table_info("{table.name}")')}
+    return [column for column in table.columns if column.name in there]
 
 
-def _listed(table: Table) -> str:
-    return ", ".join(f'"{column.name}"' for column in table.columns)
+def _select(table: Table, columns: Sequence[Column[Any]]) -> str:
+    return f'SELECT {_listed(columns)} FROM "{table.name}" ORDER BY rowid'
+
+
+def _listed(columns: Sequence[Column[Any]]) -> str:
+    return ", ".join(f'"{column.name}"' for column in columns)
 
 
 def backup_due(path: Path, now: datetime) -> bool:
@@ -205,13 +212,18 @@ def _read_out(damaged: Path, path: Path) -> None:
         target.execute("PRAGMA foreign_keys=ON")
         target.execute("BEGIN IMMEDIATE")
         for _, table in _SAVED:
-            put = f'INSERT OR IGNORE INTO "{table.name}" ({_listed(table)}) VALUES ({", ".join("?" * len(table.columns))})'
+            try:
+                columns = _columns(source, table)
+            except sqlite3.DatabaseError:
+                continue
+            values = ", ".join("?" * len(columns))
+            put = f'INSERT OR IGNORE INTO "{table.name}" ({_listed(columns)}) VALUES ({values})'
             for order in ("", " DESC"):
                 # From both ends: one damaged page in the middle hides only what lies on it.
-                for row in _rows(source, _select(table) + order):
+                for row in _rows(source, _select(table, columns) + order):
                     # What was said of an answer that is lost belongs to nothing.
                     with suppress(sqlite3.IntegrityError):
-                        if _whole(table, row):
+                        if _whole(columns, row):
                             target.execute(put, row)
         target.execute("COMMIT")
 
@@ -223,11 +235,11 @@ def _rows(source: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:
         return
 
 
-def _whole(table: Table, row: tuple[Any, ...]) -> bool:
+def _whole(columns: Sequence[Column[Any]], row: tuple[Any, ...]) -> bool:
     """Whether a row's values are what its columns hold."""
     return all(
         column.nullable if value is None else _fits(column.type, value)
-        for column, value in zip(table.columns, row, strict=True)
+        for column, value in zip(columns, row, strict=True)
     )
 
 

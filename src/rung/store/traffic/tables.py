@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any
+from zlib import crc32
 
 from sqlalchemy import (
     BigInteger,
@@ -22,12 +25,13 @@ from sqlalchemy import (
     Table,
     Text,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeDecorator
 
 from rung.core.task import Turn
 from rung.store.traffic.records import Feedback, Key, Measured, Trace
 
-SCHEMA = "0001"
+SCHEMA = "0002"
 """The newest revision under migrations/versions."""
 VERSION_TABLE = "rung_schema"
 _encode = json.JSONEncoder(separators=(",", ":")).encode
@@ -41,17 +45,14 @@ class Moment(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
-        if value is None:
-            return None
-        passed = value - _EPOCH
-        return (passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds
+        return None if value is None else microseconds(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        return (
-            None
-            if value is None
-            else datetime.fromtimestamp(value // 1_000_000, UTC).replace(microsecond=value % 1_000_000)
-        )
+        """None too for a number that is no moment: one damaged row may not stop the reading of all others."""
+        try:
+            return datetime.fromtimestamp(value // 1_000_000, UTC).replace(microsecond=value % 1_000_000)
+        except (TypeError, ValueError, OverflowError, OSError):
+            return None
 
 
 class Json(TypeDecorator[Any]):
@@ -64,23 +65,44 @@ class Json(TypeDecorator[Any]):
         return _encode(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
-        return json.loads(value)
+        """`BROKEN` for a text that is no JSON any more."""
+        try:
+            return json.loads(value)
+        except (TypeError, ValueError, RecursionError):
+            return BROKEN
+
+
+class Broken:
+    """What stands for a value that cannot be read."""
+
+
+BROKEN = Broken()
 
 
 class Said(TypeDecorator[str]):
-    """A text from outside. What PostgreSQL does not hold is replaced: NUL by its picture, half a surrogate by U+FFFD."""
+    """A text from outside, as `holdable` makes it."""
 
     impl = Text
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str:
-        text = value or ""
-        if "\0" in text:
-            text = text.replace("\0", "\u2400")
-        return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return holdable(value or "")
 
     def process_result_value(self, value: Any, dialect: Dialect) -> str:
         return str(value)
+
+
+def microseconds(value: datetime) -> int:
+    """Since 1970 in UTC."""
+    passed = value - _EPOCH
+    return (passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds
+
+
+def holdable(text: str) -> str:
+    """What PostgreSQL does not hold is replaced: NUL by its picture, half a surrogate by U+FFFD."""
+    if "\0" in text:
+        text = text.replace("\0", "\u2400")
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 metadata = MetaData()
@@ -127,6 +149,7 @@ traces = Table(
     Column("input_hash", Said, nullable=False),
     Column("answer_chars", Integer, nullable=False),
     Column("answer_hash", Said, nullable=False),
+    Column("checksum", BigInteger),
     Index("rung_traces_at", "at", "id"),
     Index("rung_traces_key", "key", "at"),
 )
@@ -142,6 +165,7 @@ feedback = Table(
     Column("corrected", Said, nullable=False),
     Column("comment", Said, nullable=False),
     Column("consent", Boolean, nullable=False),
+    Column("checksum", BigInteger),
     Index("rung_feedback_at", "at", "id"),
     Index("rung_feedback_trace", "trace"),
 )
@@ -168,31 +192,78 @@ _TUPLES = ("passages", "shots", "citations", "flags")
 _MEASURED = tuple(each.name for each in fields(Measured))
 _TRACE = tuple(each.name for each in fields(Trace) if each.name != "measured")
 _FEEDBACK = tuple(each.name for each in fields(Feedback))
+_TEXTS = tuple(column.name for column in traces.columns if isinstance(column.type, Said))
+_NUMBERS = tuple(column.name for column in traces.columns if isinstance(column.type, Float))
+_WORDS = tuple(column.name for column in feedback.columns if isinstance(column.type, Said))
 
 
 def trace_row(trace: Trace) -> dict[str, Any]:
-    """A trace with its measures as a row."""
+    """A trace with its measures as it is stored, and its sum."""
     row: dict[str, Any] = {name: getattr(trace, name) for name in _TRACE}
     measured = trace.measured or Measured()
     row |= {name: getattr(measured, name) for name in _MEASURED}
-    row["inputs"] = dict(trace.inputs)
-    row["history"] = [[turn.role, turn.text] for turn in trace.history]
-    return row
-
-
-def trace_from(row: RowMapping) -> Trace:
-    known: dict[str, Any] = {name: row[name] for name in _TRACE}
-    known |= {name: tuple(known[name]) for name in _TUPLES}
-    known["history"] = tuple(Turn(role, text) for role, text in known["history"])
-    return Trace(**known, measured=Measured(**{name: row[name] for name in _MEASURED}))
+    row["inputs"] = _encode(dict(trace.inputs))
+    row["history"] = _encode([[turn.role, turn.text] for turn in trace.history]) if trace.history else "[]"
+    for name in _TUPLES:
+        row[name] = _encode(row[name]) if row[name] else "[]"
+    return _summed(row, _TEXTS, _NUMBERS)
 
 
 def feedback_row(found: Feedback) -> dict[str, Any]:
-    return {name: getattr(found, name) for name in _FEEDBACK}
+    return _summed({name: getattr(found, name) for name in _FEEDBACK}, _WORDS, ())
 
 
-def feedback_from(row: RowMapping) -> Feedback:
-    return Feedback(**{name: row[name] for name in _FEEDBACK})
+def _summed(row: dict[str, Any], texts: tuple[str, ...], numbers: tuple[str, ...]) -> dict[str, Any]:
+    """The row as it is stored, with a CRC-32 over all that is in it.
+
+    It tells on a disk, and not on somebody who changes a row on purpose: who can do that can sum it anew.
+    """
+    for name in texts:
+        row[name] = holdable(row[name] or "")
+    for name in numbers:
+        # Databases give a whole number back as a float, and one that is none as nothing.
+        value = row[name]
+        row[name] = None if value is None or value != value else float(value)
+    row["at"] = microseconds(row["at"])
+    row["checksum"] = crc32("\x1f".join(map(str, row.values())).encode())
+    return row
+
+
+def putting(table: Table, dialect: Dialect) -> tuple[str, Callable[[dict[str, Any]], Any]]:
+    """The statement that inserts a whole row as it is stored, unless its id is there; and the row as the driver takes it.
+
+    Rows go to the driver as they are: to have SQLAlchemy look at each of a trace's forty values costs more than all the rest.
+    """
+    insert = sqlite.insert if dialect.name == "sqlite" else postgresql.insert
+    compiled = insert(table).on_conflict_do_nothing().compile(dialect=dialect)
+    order = getattr(compiled, "positiontup", None)
+    return str(compiled), dict if order is None else itemgetter(*order)
+
+
+def trace_from(row: Mapping[Any, Any]) -> Trace | None:
+    """The trace of a row; None where the row is not what was written: damaged by a disk. One without a sum is older than sums."""
+    if not _readable(row):
+        return None
+    known: dict[str, Any] = {name: row[name] for name in _TRACE}
+    try:
+        known |= {name: tuple(known[name]) for name in _TUPLES}
+        known["history"] = tuple(Turn(role, text) for role, text in known["history"])
+        trace = Trace(**known, measured=Measured(**{name: row[name] for name in _MEASURED}))
+        return trace if row["checksum"] in {None, trace_row(trace)["checksum"]} else None
+    except (TypeError, ValueError):
+        return None
+
+
+def feedback_from(row: Mapping[Any, Any]) -> Feedback | None:
+    """The same of feedback."""
+    if not _readable(row):
+        return None
+    word = Feedback(**{name: row[name] for name in _FEEDBACK})
+    return word if row["checksum"] in {None, feedback_row(word)["checksum"]} else None
+
+
+def _readable(row: Mapping[Any, Any]) -> bool:
+    return row["at"] is not None and not any(value is BROKEN for value in row.values())
 
 
 def key_row(key: Key, secret_hash: str) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -171,6 +173,7 @@ def test_a_backup_is_due_once_a_day_and_a_bad_one_replaces_nothing(path: Path, m
         "traffic.sqlite",
         "traffic.sqlite.backup",
         "traffic.sqlite.lock",
+        "traffic.sqlite.turn",
     ]
 
 
@@ -194,3 +197,59 @@ def test_erasing_names_the_damaged_files_that_may_hold_the_same(path: Path) -> N
 def test_a_folder_is_no_database(tmp_path: Path) -> None:
     with pytest.raises(WriteError, match="E5001"):
         Traffic.open(tmp_path)
+
+
+def test_a_flipped_bit_in_a_text_is_noticed_and_the_row_passed_over(path: Path) -> None:
+    with Traffic.open(path) as traffic:
+        broken = list(traffic.traces())[70]
+    data = path.read_bytes()
+    at = data.index(b"room 70 due")
+    overwrite(path, at, b"room 71 due")
+    overwrite(path, data.index(b"fine"), b"gine")
+    with Traffic.open(path) as traffic:
+        assert traffic.mended is None, "one row is no reason to set a database aside"
+        assert traffic.trouble is None
+        assert len(list(traffic.traces())) == len(list(traffic.feedback())) == BACKED_UP + LATER - 1
+        assert traffic.trace(broken.id) is None
+        assert {id[:2] for id in traffic.damaged} == {"rq", "fb"}
+        assert traffic.trouble is not None
+        assert traffic.trouble.code == "E7064"
+        assert broken.id in traffic.trouble.message()
+
+
+def test_whatever_is_flipped_in_a_row_while_it_is_served_stops_nobody_from_reading_the_others(path: Path) -> None:
+    with Traffic.open(path) as traffic:
+        order = [trace.id for trace in traffic.traces()]
+        changes = {
+            "at": 1 << 62, "inputs": "{", "history": '[["user"]]', "passages": "7", "answer": b"\xff\xfe", "confidence": "x",
+            "tokens_in": "many", "status": -1, "streamed": 5, "checksum": 1,
+        }  # fmt: skip
+        with closing(sqlite3.connect(path)) as raw:
+            for n, (name, value) in enumerate(changes.items()):
+                raw.execute(f'UPDATE rung_traces SET "{name}" = ? WHERE id = ?', (value, order[n * 3]))
+            raw.commit()
+        broken = {order[n * 3] for n in range(len(changes))}
+        assert [trace.id for trace in traffic.traces()] == [id for id in order if id not in broken]
+        assert traffic.damaged == broken
+
+
+def test_a_database_of_the_form_before_sums_is_brought_to_todays_also_where_it_is_damaged(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as raw:
+        raw.execute("UPDATE rung_schema SET version_num = '0001'")
+        for table in ("rung_traces", "rung_feedback"):
+            raw.execute(f"ALTER TABLE {table} DROP COLUMN checksum")
+        raw.commit()
+    old = path.read_bytes()
+    with Traffic.open(path) as traffic:
+        assert traffic.mended is None
+        assert len(list(traffic.traces())) == len(list(traffic.feedback())) == BACKED_UP + LATER
+        traffic.add_traces([a_trace(800)])
+    backup_path(path).unlink()
+    for side in ("-wal", "-shm"):
+        path.with_name(path.name + side).unlink(missing_ok=True)
+    path.write_bytes(
+        old.replace(b'{"question":"When is the rent of room 70', b'{"question"\xff\xfeWhen is the rent of room 70')
+    )
+    with Traffic.open(path) as traffic:
+        assert traffic.mended is not None
+        assert len(list(traffic.traces())) == BACKED_UP + LATER - 1
