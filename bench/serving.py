@@ -94,8 +94,8 @@ def theirs(command: list[str], port: int):
     try:
         until = time.monotonic() + 300
         while not answers(port):
-            assert child.poll() is None, f"{command[0]} ended before it served"
-            assert time.monotonic() < until, f"{command[0]} does not serve"
+            assert child.poll() is None, f"{Path(command[0]).name} ended before it served"
+            assert time.monotonic() < until, f"{Path(command[0]).name} does not serve"
             time.sleep(0.5)
         yield port, {}, child
     finally:
@@ -187,6 +187,15 @@ def side(server, bodies: list) -> dict:
     return found
 
 
+def peer(command: list[str], port: int, bodies: list) -> dict:
+    """A peer's figures, or why it has none."""
+    try:
+        return side(theirs(command, port), bodies)
+    except (AssertionError, subprocess.CalledProcessError) as error:
+        say(f"    not run: {error}")
+        return {"not_run": str(error)}
+
+
 def sides() -> dict:
     from rung.core.registry import parts
 
@@ -205,7 +214,7 @@ def sides() -> dict:
 
         folder = str(embedded_folder())
         order = [command, "serve", folder, "--host", "127.0.0.1", "--port", str(port), "--continuous-batching"]
-        found["transformers_serve"] = side(theirs(order, port), [{**body, "model": folder} for body in shown])
+        found["transformers_serve"] = peer(order, port, [{**body, "model": folder} for body in shown])
     if command := os.environ.get("RUNG_LLAMA_SERVER"):
         with tempfile.TemporaryDirectory() as folder:
             weights = gguf(Path(folder))
@@ -222,7 +231,7 @@ def sides() -> dict:
                 "-c",
                 "32768",
             ]
-            found["llama_cpp_server"] = side(theirs(order, port), shown)
+            found["llama_cpp_server"] = peer(order, port, shown)
     return found
 
 
