@@ -161,7 +161,8 @@ def main() -> None:
     if ratios:
         figures["ratio_best_peer"] = min(ratios)
     named = "" if SIZES == [100_000] else "-" + "-".join(sizes)
-    command = f"SIZES={','.join(map(str, SIZES))} make bench-retrieval" if named else ""
+    set_by = [f"{name}={os.environ[name]}" for name in ("SIDES", "SIZES") if name in os.environ]
+    command = " ".join([*set_by, "make bench-retrieval"])
     finish(f"retrieval{named}", SIZES, command=command, **figures, **flat, sizes=sizes)
 
 

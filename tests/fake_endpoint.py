@@ -55,6 +55,17 @@ def refuse(status: int, message: str = "no", code: str | None = None, **headers:
     return say({"error": {"message": message, "type": "t", "param": None, "code": code}}, status, **headers)
 
 
+def read_head(stream: Any) -> bytes:
+    """The head of the next message of HTTP; b"" where there is none, or only part of one."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        line = stream.readline()
+        if not line:
+            return b""
+        head += line
+    return head
+
+
 class FakeEndpoint:
     """Answers request number n (from 1) as `script(n, body)` says. Use as a context manager."""
 
@@ -114,12 +125,9 @@ class FakeEndpoint:
             return
 
     def _one(self, connection: socket.socket, stream: Any) -> bool:
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            line = stream.readline()
-            if not line:
-                return False
-            head += line
+        head = read_head(stream)
+        if not head:
+            return False
         fields = dict(line.lower().split(": ", 1) for line in head.decode("latin-1").split("\r\n")[1:] if line)
         sent = stream.read(int(fields["content-length"]))
         if len(sent) < int(fields["content-length"]):

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
+from fake_endpoint import read_head
+
 from rung.core.answer import Opened
 from rung.core.candidate import Candidate, OutputSlot, PromptSlot
 from rung.core.model import Completion, Model, Request
@@ -163,12 +165,9 @@ def connect(server: LiveServer) -> socket.socket:
 def one_reply(connection: socket.socket) -> bytes:
     """Head and body of the next answer, in however many pieces they come."""
     with connection.makefile("rb") as read:
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            line = read.readline()
-            if not line:
-                return head
-            head += line
+        head = read_head(read)
+        if not head:
+            return b""
         length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
         return head + read.read(length)
 

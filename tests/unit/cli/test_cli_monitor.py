@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
-from watched_run import World, write_watched_run
+from watched_run import World, decide_for, write_watched_run
 
 import rung
 from rung.cli.main import app
@@ -27,11 +27,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("RUNG_LANG", "en")
     monkeypatch.delenv("RUNG_TRAFFIC", raising=False)
     found, candidate = write_watched_run(tmp_path / "topics")
-    winner = {
-        "mode": "compare", "verdict": "winner", "winner": candidate.id, "metric": "accuracy", "margin": 0.02, "draws": 10,
-        "seed": 0, "n": 300, "groups": 300, "standings": [], "reason": {"en": "x", "zh": "x"},
-    }  # fmt: skip
-    (found.path / "decision.json").write_text(json.dumps(winner))
+    decide_for(found, candidate)
     return found.path
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from live_server import until
-from watched_run import World, write_watched_run
+from watched_run import World, decide_for, write_watched_run
 
 from rung.cli.lookout import Lookout, look_aside
 from rung.store.traffic.database import Traffic
@@ -47,11 +46,7 @@ def test_a_look_names_what_rings_and_a_server_that_stops_does_not_wait_for_it(
 ) -> None:
     monkeypatch.delenv("RUNG_TRAFFIC", raising=False)
     run, candidate = write_watched_run(tmp_path / "topics")
-    winner = {
-        "mode": "compare", "verdict": "winner", "winner": candidate.id, "metric": "accuracy", "margin": 0.02, "draws": 10,
-        "seed": 0, "n": 300, "groups": 300, "standings": [], "reason": {"en": "x", "zh": "x"},
-    }  # fmt: skip
-    (run.path / "decision.json").write_text(json.dumps(winner))
+    decide_for(run, candidate)
     with Traffic.open(run.path / "serving" / "traffic.sqlite") as traffic:
         traffic.add_traces(World(8).traces(300, candidate.id, until=datetime.now(UTC), longer=2.0))
     look = look_aside(run.path, None)
