@@ -11,6 +11,8 @@ from rung.serving.refusals import overloaded
 from rung.serving.sending import reply
 from rung.serving.service import Service
 
+MODELS = "/v1/models"
+
 
 async def list_models(request: Request) -> Response:
     """The names under which the one model here is known."""

@@ -1,20 +1,17 @@
-"""The ASGI application: routes, the door before them, and one form for every error."""
+"""The ASGI application: which route answers, and one form for every error. The door stands before it."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
+from types import SimpleNamespace
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from rung.core.errors import RungError
-from rung.serving.about import health, list_models, metrics, ready, show_model
+from rung.serving.about import MODELS, health, list_models, metrics, ready, show_model
 from rung.serving.chat import chat
 from rung.serving.completions import completions
 from rung.serving.door import Door
@@ -27,71 +24,91 @@ from rung.serving.service import Service
 
 _log = logging.getLogger(__name__)
 
-ROUTES = (
-    Route("/v1/chat/completions", chat, methods=["POST"]),
-    Route("/v1/completions", completions, methods=["POST"]),
-    Route("/v1/responses", responses, methods=["POST"]),
-    Route("/v1/embeddings", embeddings, methods=["POST"]),
-    Route("/v1/feedback", feedback, methods=["POST"]),
-    Route("/v1/models", list_models, methods=["GET"]),
-    Route("/v1/models/{name}", show_model, methods=["GET"]),
-    Route("/health", health, methods=["GET"]),
-    Route("/ready", ready, methods=["GET"]),
-    Route("/metrics", metrics, methods=["GET"]),
-)
+Endpoint = Callable[[Request], Awaitable[Response]]
+_ASKED: Mapping[str, Endpoint] = {
+    "/v1/chat/completions": chat,
+    "/v1/completions": completions,
+    "/v1/responses": responses,
+    "/v1/embeddings": embeddings,
+    "/v1/feedback": feedback,
+}
+_LOOKED_AT: Mapping[str, Endpoint] = {
+    MODELS: list_models,
+    "/health": health,
+    "/ready": ready,
+    "/metrics": metrics,
+}
+
+PATHS = frozenset({*_ASKED, *_LOOKED_AT})
+"""All addresses, besides that of each model."""
 
 
-def make_app(service: Service) -> Starlette:
-    """The application over a service, which it closes when it is shut down."""
+class App:
+    """Over a service, which it closes when it is shut down.
 
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        yield
-        service.close()
+    Starlette's own router and its layers of error handling would cost a tenth of what an answer costs here, and these routes
+    need neither patterns nor mounts. An address with a slash too many is another address, and not a hint at the right one.
+    """
 
-    paths = frozenset(route.path for route in ROUTES)
-    app = Starlette(
-        routes=list(ROUTES),
-        middleware=[Middleware(Door, keys=service.keys, gauges=service.gauges, routes=paths)],
-        exception_handlers={
-            Refusal: _refused,
-            HTTPException: _no_route,
-            Gone: _gone,
-            RungError: _no_store,
-            Exception: _broken,
-        },
-        lifespan=lifespan,
-    )
-    # An address with a slash too many is another address, and not a hint at the right one.
-    app.router.redirect_slashes = False
-    app.state.service = service
-    return app
+    def __init__(self, service: Service) -> None:
+        self.state = SimpleNamespace(service=service)
+        self._door = Door(self._answer, keys=service.keys, gauges=service.gauges, routes=PATHS)
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            await self._door(scope, receive, send)
 
-async def _refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Refusal)
-    body = b"" if request.method == "HEAD" else error.body
-    return Response(body, error.status, {"content-type": "application/json", **error.headers})
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while (message := await receive())["type"] != "lifespan.shutdown":
+            await send({"type": f"{message['type']}.complete"})
+        self.state.service.close()
+        await send({"type": "lifespan.shutdown.complete"})
 
-
-async def _no_route(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    if error.status_code == 405:
-        allowed = dict(error.headers or {})
-        refusal = Refusal(405, "This address takes no such method.", code="method_not_allowed", headers=allowed)
-        return await _refused(request, refusal)
-    return await _refused(request, not_found())
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = self
+        try:
+            response = await _endpoint(scope)(Request(scope, receive))
+        except Exception as error:
+            response = _refused(scope, error)
+        await response(scope, receive, send)
 
 
-async def _gone(request: Request, error: Exception) -> Response:
-    """Nobody reads this: the caller left while its body was on the way."""
-    return Response(status_code=499, headers={"connection": "close"})
+def _endpoint(scope: Scope) -> Endpoint:
+    """What answers at this address. Raises Refusal 404 or 405."""
+    path, method = scope["path"], scope["method"]
+    asked, looked_at = _ASKED.get(path), _LOOKED_AT.get(path)
+    if looked_at is None and asked is None and _one_model(path):
+        scope["path_params"] = {"name": path[len(MODELS) + 1 :]}
+        looked_at = show_model
+    found = asked if method == "POST" else looked_at if method in {"GET", "HEAD"} else None
+    if found is not None:
+        return found
+    if asked is None and looked_at is None:
+        raise not_found()
+    headers = {"allow": "POST" if looked_at is None else "GET, HEAD"}
+    raise Refusal(405, "This address takes no such method.", code="method_not_allowed", headers=headers)
 
 
-async def _no_store(request: Request, error: Exception) -> Response:
-    _log.error("the traffic database: %s", error)
-    return await _refused(request, no_store())
+def _one_model(path: str) -> bool:
+    return path.startswith(f"{MODELS}/") and path.count("/") == 3 and not path.endswith("/")
 
 
-async def _broken(request: Request, error: Exception) -> Response:
-    return await _refused(request, broken())
+def _refused(scope: Scope, error: Exception) -> Response:
+    """What a caller is told instead of an answer."""
+    if isinstance(error, Refusal):
+        return _error(scope, error)
+    if isinstance(error, Gone):
+        # Nobody reads this: the caller left while its body was on the way.
+        return Response(status_code=499, headers={"connection": "close"})
+    if isinstance(error, RungError):
+        _log.error("the traffic database: %s", error)
+        return _error(scope, no_store())
+    _log.error("a request could not be answered", exc_info=error)
+    return _error(scope, broken())
+
+
+def _error(scope: Scope, refusal: Refusal) -> Response:
+    body = b"" if scope["method"] == "HEAD" else refusal.body
+    return Response(body, refusal.status, {"content-type": "application/json", **refusal.headers})

@@ -84,7 +84,7 @@ class KeyBook:
 
 
 class Door:
-    """ASGI middleware. Puts `rung.key` and `rung.id` into the scope; `keys=None` lets everybody in."""
+    """ASGI middleware for HTTP. Puts `rung.key` and `rung.id` into the scope; `keys=None` lets everybody in."""
 
     def __init__(self, app: ASGIApp, keys: KeyBook | None, gauges: Gauges, routes: frozenset[str]) -> None:
         self.app = app
@@ -93,11 +93,6 @@ class Door:
         self._routes = routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self.app(scope, receive, send)
-            return
-        if scope["type"] != "http":
-            return
         number = scope["rung.id"] = new_id("rq")
         header = (b"x-request-id", number.encode("ascii"))
         route = scope["path"] if scope["path"] in self._routes else "other"

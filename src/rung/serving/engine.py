@@ -21,6 +21,9 @@ from rung.serving.waiting import WaitingLine
 
 _log = logging.getLogger(__name__)
 
+_PATIENCE, _LEAST, _MOST = 0.02, 0.001, 0.1
+"""How long a batch may wait to be as large as is hoped: a share of the seconds that the last one took, in bounds of seconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ask:
@@ -127,6 +130,7 @@ class Engine:
         self.opened = opened
         self.streams = can_stream(opened.candidate.output)
         """Whether answers come in pieces, where the model can."""
+        self._can_stream = isinstance(opened.model, Streaming)
         self.line: WaitingLine[Job] = WaitingLine(waiting)
         self.batch = 1 if workers > 1 else batch
         self.seconds = 0.0
@@ -188,7 +192,10 @@ class Engine:
         return not any(thread.is_alive() for thread in self._threads)
 
     def _run(self) -> None:
-        while (jobs := self.line.take(self.batch)) is not None:
+        hoped, patience = 1, 0.0
+        while (jobs := self.line.take(self.batch, hoped=hoped, patience=patience)) is not None:
+            if not jobs:
+                continue
             now = time.monotonic()
             for job in jobs:
                 job.started = now
@@ -200,8 +207,12 @@ class Engine:
                 self._settle([(job, job.failed(Failure("error"))) for job in jobs])
             finally:
                 self._count(-len(jobs))
-            took = (time.monotonic() - now) / len(jobs)
+            seconds = time.monotonic() - now
+            took = seconds / len(jobs)
             self.seconds = 0.8 * self.seconds + 0.2 * took if self.seconds else took
+            # Callers who were answered together ask again together. Whoever is first would else be answered alone, and all
+            # others wait for that one.
+            hoped, patience = len(self.line) + len(jobs), patience_after(seconds)
 
     def _count(self, n: int) -> None:
         with self._lock:
@@ -227,7 +238,7 @@ class Engine:
     def _in_pieces(self, job: Job, request: Request, *, lone: bool) -> bool:
         """Asked for in pieces; or alone, since only an answer in pieces can be stopped when nobody waits for it any more."""
         free = not request.choices and request.json_schema is None and not (request.found and request.found.abstain)
-        return free and isinstance(self.opened.model, Streaming) and (lone or job.held is not None)
+        return free and self._can_stream and (lone or job.held is not None)
 
     def _prepared(self, jobs: Sequence[Job], seen_by: frozenset[str] | None) -> list[tuple[Job, Request]]:
         try:
@@ -281,6 +292,12 @@ class Engine:
             loops.setdefault(job.loop, []).append((job, outcome))
         for loop, part in loops.items():
             tell(loop, _resolve_all, part)
+
+
+def patience_after(seconds: float) -> float:
+    """How long the batch after one of so many seconds may wait for callers; 0 where waiting would cost more than it gains."""
+    patience = _PATIENCE * seconds
+    return 0.0 if patience < _LEAST else min(_MOST, patience)
 
 
 def changed(request: Request, changes: Mapping[str, Any]) -> Request:

@@ -15,7 +15,7 @@ from rung.core.answer import answer_many, prepare
 from rung.core.errors import UsageError
 from rung.core.evaluation import Answer
 from rung.core.task import Example
-from rung.serving.app import make_app
+from rung.serving.app import App
 from rung.serving.hosting import Hosted, host, winner_of
 from rung.serving.service import OneDesk, Service, prompt_hash
 from rung.stats.paired import mcnemar
@@ -120,7 +120,7 @@ class _Kept:
 async def _asked(hosted: Hosted, examples: Sequence[Example], at_once: int) -> tuple[list[str], list[Trace]]:
     kept = _Kept()
     service = Service(OneDesk(hosted), traces=kept, keys=False)
-    transport = httpx2.ASGITransport(app=make_app(service))
+    transport = httpx2.ASGITransport(app=App(service))
     turn = asyncio.Semaphore(at_once)
     async with httpx2.AsyncClient(transport=transport, base_url="http://served", timeout=None) as client:
 

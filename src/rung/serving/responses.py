@@ -17,9 +17,9 @@ from rung.serving.questions import question_of
 from rung.serving.refusals import Refusal, wrong
 from rung.serving.round import Round
 from rung.serving.routing import begin, picked
-from rung.serving.sending import Streamed, reply
+from rung.serving.sending import Streamed, reply, sse
 from rung.serving.service import Way
-from rung.serving.telling import own_block, said, sse, usage_of
+from rung.serving.telling import own_block, said, usage_of
 
 
 async def responses(request: Request) -> Response:

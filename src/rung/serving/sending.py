@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from pydantic_core import PydanticSerializationError, to_json
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -25,9 +26,21 @@ _STREAM_HEADERS = [
 
 
 def reply(record: Mapping[str, Any], *, ignored: tuple[str, ...] = (), status: int = 200) -> Response:
-    body = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
     headers = {"content-type": "application/json", **ignored_header(ignored)}
-    return Response(body, status, headers)
+    return Response(packed(record), status, headers)
+
+
+def packed(record: Mapping[str, Any]) -> bytes:
+    """JSON in UTF-8; half a character, which a model may write, becomes a question mark."""
+    try:
+        return to_json(record)
+    except PydanticSerializationError:
+        return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def sse(record: Mapping[str, Any], event: str = "") -> bytes:
+    """One server-sent event."""
+    return (f"event: {event}\n" if event else "").encode() + b"data: " + packed(record) + b"\n\n"
 
 
 def ignored_header(ignored: tuple[str, ...]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -13,7 +14,7 @@ from types import FrameType
 import uvicorn
 
 from rung.core.errors import BackendError, InterruptedRun
-from rung.serving.app import make_app
+from rung.serving.app import App
 from rung.serving.connection import protocol_class
 from rung.serving.service import Service
 
@@ -51,6 +52,9 @@ def run_server(
 
     Raises InterruptedRun E7004 where answers had to be cut.
     """
+    # What is there now stays: looking through all of it for rubbish again and again would make callers wait.
+    gc.collect()
+    gc.freeze()
     server = Server(service, started=started, stopping=stopping)
     server.run(sockets=[door])
     if server.cut:
@@ -64,7 +68,7 @@ class Server(uvicorn.Server):
         settings = service.settings
         super().__init__(
             uvicorn.Config(
-                make_app(service),
+                App(service),
                 http=protocol_class(settings),
                 ws="none",
                 lifespan="on",

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,9 +89,3 @@ def label_scores(outcome: Outcome, hosted: Hosted, most: int) -> list[tuple[str,
     order = np.argsort(-logits, kind="stable")
     found = [(output.choices[n], finite(float(logits[n]))) for n in order[: max(1, most)]]
     return [(label, -9999.0 if score is None else score) for label, score in found]
-
-
-def sse(record: Mapping[str, Any], event: str = "") -> bytes:
-    """One server-sent event."""
-    data = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
-    return (f"event: {event}\n" if event else "").encode() + b"data: " + data.encode() + b"\n\n"

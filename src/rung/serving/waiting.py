@@ -61,12 +61,18 @@ class WaitingLine(Generic[J]):
             self._spare.append((job, when))
             self._changed.notify()
 
-    def take(self, most: int, *, wait: bool = True) -> list[J] | None:
-        """Up to `most` jobs, one of every key in turn; None once the line is closed and empty. `wait`: until there is one."""
+    def take(self, most: int, *, wait: bool = True, hoped: int = 1, patience: float = 0.0) -> list[J] | None:
+        """Up to `most` jobs, one of every key in turn; None once the line is closed and empty. `wait`: until there is one.
+
+        `hoped`: so many are expected any moment, and are given `patience` seconds once the first is there. An empty list says
+        that whoever waited has gone.
+        """
         taken: list[J] = []
         with self._changed:
             while wait and not self._n and not self._closed and not self._spare_now():
                 self._changed.wait(_LOOK if self._spare else None)
+            if self._n and patience:
+                self._changed.wait_for(lambda: self._closed or self._n >= min(hoped, most), patience)
             if not self._n and most and self._spare_now():
                 return [self._spare.popleft()[0]]
             if self._closed and not self._n and not self._spare:

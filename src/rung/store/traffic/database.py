@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from sqlalchemy import BigInteger, Connection, RowMapping, Select, Table, and_, or_, select, type_coerce
+from sqlalchemy import BigInteger, RowMapping, Select, Table, and_, or_, select, type_coerce
 
 from rung.core.durable import writing
 from rung.core.errors import DataError, Problem
@@ -22,15 +22,14 @@ from rung.store.traffic.erasing import Erased, count_old, count_traces, find_per
 from rung.store.traffic.keeping import Keeping, Mask
 from rung.store.traffic.keys import Quota
 from rung.store.traffic.mending import Mended, back_up, backup_due, damage, empty_log, mend, set_aside
+from rung.store.traffic.putting import put
 from rung.store.traffic.records import Feedback, Key, Trace
 from rung.store.traffic.tables import feedback as said
-from rung.store.traffic.tables import feedback_from, feedback_row, putting, settings, trace_from, trace_row, traces
+from rung.store.traffic.tables import feedback_from, feedback_row, settings, trace_from, trace_row, traces
 
 _PAGE = 500
 """Rows that are read at a time, so that no reader holds up a writer."""
 _SALT = "fingerprint"
-_STATEMENTS: dict[tuple[str, str], tuple[str, Callable[[dict[str, Any]], Any]]] = {}
-"""By table and kind of database."""
 T = TypeVar("T")
 
 
@@ -94,7 +93,7 @@ class Traffic:
             return
         rows = [trace_row(self._keeping.trace(trace)) for trace in found]
         with self._told(), self._engines.write() as connection:
-            _put(connection, traces, rows)
+            put(connection, traces, rows)
 
     def add_feedback(self, feedback: Feedback) -> None:
         """On disk when this returns. Raises DataError E7050 alike for a trace that is unknown and for another tenant's."""
@@ -103,7 +102,7 @@ class Traffic:
             owner = connection.execute(select(traces.c.tenant).where(traces.c.id == feedback.trace)).scalar()
             if owner is None or owner != feedback.tenant:
                 raise DataError("E7050", trace=feedback.trace)
-            _put(connection, said, [row])
+            put(connection, said, [row])
 
     def trace(self, id: str, tenant: str | None = None) -> Trace | None:
         query = _of(select(traces).where(traces.c.id == id), traces, tenant=tenant)
@@ -353,17 +352,9 @@ def _salt(engines: Engines) -> bytes:
         found = connection.execute(select(settings.c.value).where(settings.c.name == _SALT)).scalar()
     if found is None:
         with engines.keep() as connection:
-            _put(connection, settings, [{"name": _SALT, "value": secrets.token_hex(32)}])
+            put(connection, settings, [{"name": _SALT, "value": secrets.token_hex(32)}])
             found = connection.execute(select(settings.c.value).where(settings.c.name == _SALT)).scalar_one()
     return bytes.fromhex(found)
-
-
-def _put(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert rows; one whose id is there already changes nothing."""
-    statement, form = _STATEMENTS.get((table.name, connection.dialect.name)) or _STATEMENTS.setdefault(
-        (table.name, connection.dialect.name), putting(table, connection.dialect)
-    )
-    connection.exec_driver_sql(statement, [form(row) for row in rows])
 
 
 def _between(query: Select[Any], table: Table, since: datetime | None, until: datetime | None) -> Select[Any]:

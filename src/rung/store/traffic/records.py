@@ -16,6 +16,7 @@ Role = Literal["champion", "challenger", "shadow"]
 Rating = Literal[-1, 0, 1]
 SCOPES = ("answer", "feedback", "metrics", "admin")
 _LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS = [first + second for first in _LETTERS for second in _LETTERS]
 
 
 class _Random:
@@ -38,6 +39,7 @@ class _Random:
 
 
 _RANDOM = _Random()
+_SHIFTS = range(120, -1, -10)
 
 
 def new_id(prefix: str) -> str:
@@ -46,7 +48,7 @@ def new_id(prefix: str) -> str:
     `rq` for an answer, `fb` for feedback, `key` for a key. Its last 80 bits are random, so that nobody guesses one.
     """
     number = (time.time_ns() // 1_000_000) << 80 | _RANDOM.draw()
-    return f"{prefix}-" + "".join(_LETTERS[number >> shift & 31] for shift in range(125, -1, -5))
+    return f"{prefix}-" + "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
-from operator import itemgetter
 from typing import Any
 from zlib import crc32
 
@@ -25,7 +24,6 @@ from sqlalchemy import (
     Table,
     Text,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeDecorator
 
 from rung.core.task import Turn
@@ -227,17 +225,6 @@ def _summed(row: dict[str, Any], texts: tuple[str, ...], numbers: tuple[str, ...
     row["at"] = microseconds(row["at"])
     row["checksum"] = crc32("\x1f".join(map(str, row.values())).encode())
     return row
-
-
-def putting(table: Table, dialect: Dialect) -> tuple[str, Callable[[dict[str, Any]], Any]]:
-    """The statement that inserts a whole row as it is stored, unless its id is there; and the row as the driver takes it.
-
-    Rows go to the driver as they are: to have SQLAlchemy look at each of a trace's forty values costs more than all the rest.
-    """
-    insert = sqlite.insert if dialect.name == "sqlite" else postgresql.insert
-    compiled = insert(table).on_conflict_do_nothing().compile(dialect=dialect)
-    order = getattr(compiled, "positiontup", None)
-    return str(compiled), dict if order is None else itemgetter(*order)
 
 
 def trace_from(row: Mapping[Any, Any]) -> Trace | None:

@@ -57,6 +57,14 @@ def test_what_no_database_holds_is_replaced_and_spoils_nothing(traffic: Traffic)
     assert len(list(traffic.traces())) == 3
 
 
+@pytest.mark.parametrize("n", [1, 2, 23, 205])
+def test_many_at_once_are_all_there_and_what_was_there_stays(traffic: Traffic, n: int) -> None:
+    traffic.add_traces([a_trace(id="rq-0", answer="the first")])
+    traffic.add_traces([a_trace(id=f"rq-{i}", answer=f"answer {i}") for i in range(n)])
+    found = {trace.id: trace.answer for trace in traffic.traces()}
+    assert found == {f"rq-{i}": f"answer {i}" if i else "the first" for i in range(n)}
+
+
 def test_reading_page_by_page_misses_none_of_equal_times(traffic: Traffic) -> None:
     found = [a_trace(n // 700) for n in range(1400)]
     traffic.add_traces(found)
