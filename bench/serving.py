@@ -5,7 +5,7 @@
 questions, at most 32 new tokens. Peers get the very messages that the candidate renders, on the same weights: RUNG_TRANSFORMERS_SERVE
 is a `transformers` command that can serve, RUNG_LLAMA_SERVER a `llama-server`; a side without its command is left out.
 The load comes from bench/load.py, a process of its own; with RUNG_AUTOCANNON, an `autocannon` command, from that one besides.
-SECONDS=1800 is the soak: that long 32 clients against the gateway, its memory read every ten seconds.
+SECONDS=1800 is the soak, alone: that long 32 clients against the gateway, its memory read every ten seconds.
 """
 
 from __future__ import annotations
@@ -269,6 +269,7 @@ def soak(seconds: float) -> dict:
     return {
         "seconds": seconds,
         "requests": found["n"],
+        "requests_per_second": round(found["n"] / found["seconds"], 2),
         "mib_first": round(median(sizes[:tenth]), 1),
         "mib_last": round(median(sizes[-tenth:]), 1),
         "mib_most": round(max(sizes), 1),
@@ -288,12 +289,14 @@ def resident(pid: int) -> float:
 
 
 def main() -> None:
+    if SECONDS:
+        say(f"soak: {SECONDS:g} s")
+        command = f"SECONDS={SECONDS:g} make bench-serving"
+        finish("serving-soak", {"clients": 32}, command=command, load_generator="bench/load.py", **soak(SECONDS))
+        return
     say("the gateway before a fake engine")
     found = gateway()
     say(f"  p50 {found['overhead_p50_ms']} ms at one client, {found['requests_per_second']} requests/s at 32")
-    if SECONDS:
-        say(f"soak: {SECONDS:g} s")
-        found["soak"] = soak(SECONDS)
     if os.environ.get("GATEWAY_ONLY") != "1":
         say("the embedded model and its peers")
         found |= sides()
