@@ -60,7 +60,8 @@ def serve(kind: str) -> None:
     prompt = PromptSlot(instruction=INSTRUCTION, fields=("question",))
     candidate = Candidate(method="prompt", model=model.ref, prompt=prompt, output=output)
     opened = Opened(candidate, model, steps=bind(output.steps))
-    engine = (LiveEngine if isinstance(model, Live) else Engine)(opened, batch=32)
+    kind = LiveEngine if isinstance(model, Live) and model.joins() else Engine
+    engine = kind(opened, batch=32)
     with tempfile.TemporaryDirectory() as folder, Traffic.open(Path(folder) / "traffic.sqlite") as traffic:
         writer = TraceWriter(traffic)
         _, secret = traffic.new_key("bench")

@@ -33,6 +33,10 @@ class Live(Protocol):
     Called from one thread. `busy` says whether `step` has anything to do.
     """
 
+    def joins(self) -> bool:
+        """Whether these weights can be answered with so; else it is `generate` and `stream`."""
+        ...
+
     def begin(self, id: str, request: Request) -> None:
         """Admit a request under a name of the caller's; its first piece comes from a later `step`."""
         ...

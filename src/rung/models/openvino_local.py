@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from rung.models.openvino_trial import GRAPH
 from rung.models.prompt_ids import answer_ids, prompt_ids, too_long
 from rung.models.transformers_local import TransformersModel
 from rung.models.transformers_writing import decoding
+from rung.models.under_way import UnderWay, whole_delta
 
 _SOFT = ("soft", "prefix")
 
@@ -57,7 +59,6 @@ class OpenVINOModel:
         self._batcher: Batcher | None = None
         self._graph: ChoiceGraph | None = None
         self._trees: dict[tuple[str, ...], LabelTree] = {}
-        self._live: dict[str, Running | Completion | Request] = {}
         self.ref = ModelRef(
             kind="openvino",
             id=id,
@@ -199,7 +200,7 @@ class OpenVINOModel:
         """Pieces as they come. A choice comes in one piece."""
         running = self._started(request)
         if not isinstance(running, Running):
-            yield _whole(running if isinstance(running, Completion) else self.generate([request])[0])
+            yield whole_delta(running if isinstance(running, Completion) else self.generate([request])[0])
             return
         batcher = self._open_batcher()
         try:
@@ -210,43 +211,38 @@ class OpenVINOModel:
                 batcher.advance()
                 if running.completion is None and (text := running.take_text()):
                     yield Delta(text)
-            yield self._last(running)
+            yield self._under_way.last(running)
         finally:
             # Also where the reader went away.
             batcher.cancel(running)
 
+    @cached_property
+    def _under_way(self) -> UnderWay[Running]:
+        def advance() -> None:
+            self._open_batcher().advance()
+
+        def stop(running: Running) -> None:
+            self._open_batcher().cancel(running)
+
+        return UnderWay(self._started, self.generate, advance, stop, self.ref.id)
+
+    def joins(self) -> bool:
+        return True
+
     def begin(self, id: str, request: Request) -> None:
         """Admit a request beside those that run."""
-        self._live[id] = self._started(request)
+        self._under_way.begin(id, request)
 
     def step(self) -> list[tuple[str, Delta]]:
         """One step of all that runs, and what came of it."""
-        waiting = {id: each for id, each in self._live.items() if isinstance(each, Request)}
-        for id, completion in zip(waiting, self.generate(list(waiting.values())), strict=True):
-            self._live[id] = completion
-        if any(isinstance(each, Running) and each.completion is None for each in self._live.values()):
-            self._open_batcher().advance()
-        came: list[tuple[str, Delta]] = []
-        for id, each in list(self._live.items()):
-            if isinstance(each, Running) and each.completion is None:
-                text = each.take_text()
-                came += [(id, Delta(text))] if text else []
-            else:
-                assert not isinstance(each, Request)
-                came.append((id, self._last(each) if isinstance(each, Running) else _whole(each)))
-                del self._live[id]
-        return came
+        return self._under_way.step()
 
     def cancel(self, id: str) -> None:
         """End a request; the next step says what had come of it."""
-        each = self._live.get(id)
-        if isinstance(each, Running):
-            self._open_batcher().cancel(each)
-        elif isinstance(each, Request):
-            self._live[id] = Completion(finish="cancelled")
+        self._under_way.cancel(id)
 
     def busy(self) -> bool:
-        return bool(self._live)
+        return self._under_way.busy()
 
     def _started(self, request: Request) -> Running | Completion | Request:
         """A request on its way: running, failed at once, or a choice, which is made in one piece."""
@@ -256,18 +252,9 @@ class OpenVINOModel:
             return failed
         return request if request.choices else self._open_batcher().begin(prompt, request, pieces=True)
 
-    def _last(self, running: Running) -> Delta:
-        assert running.completion is not None
-        failed = running.completion.failure is not None
-        return Delta(running.take_text(), replace(running.completion, served_by="" if failed else self.ref.id))
-
 
 def _twin_fields() -> dict[str, Any]:
     return {"kind": "transformers", "engine": "transformers-cpu", "precision": ""}
-
-
-def _whole(completion: Completion) -> Delta:
-    return Delta("" if completion.failure else completion.text, completion)
 
 
 def _chosen(choices: Sequence[str], row: Any) -> Completion:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,9 @@ from rung.models.packed import pack_linears
 from rung.models.prompt_ids import answer_ids, prompt_ids, too_long
 from rung.models.sizes import sizes_of
 from rung.models.soft_prompt import wear, worn
+from rung.models.transformers_live import LiveBatch, Row, can_join
 from rung.models.transformers_writing import stream_one, write_batch
+from rung.models.under_way import UnderWay
 from rung.models.weights_check import (
     check_config,
     check_config_file,
@@ -115,6 +118,7 @@ class TransformersModel:
     def release(self) -> None:
         """Give the weights' memory back; the next request reads them again."""
         self._kept, self._packed = None, False
+        self.__dict__.pop("_under_way", None)
         return_memory()
 
     @classmethod
@@ -284,3 +288,34 @@ class TransformersModel:
                     delta, completion=replace(delta.completion, seconds=seconds, tokens_in=len(ids), served_by=by)
                 )
             yield delta
+
+    def joins(self) -> bool:
+        return can_join(self._loaded.module)
+
+    def begin(self, id: str, request: Request) -> None:
+        """Admit a request beside those that run; a choice is made whole, in the next step."""
+        self._under_way.begin(id, request)
+
+    def step(self) -> list[tuple[str, Delta]]:
+        """One token for all that run, and what came of it."""
+        return self._under_way.step()
+
+    def cancel(self, id: str) -> None:
+        """End a request; the next step says what had come of it."""
+        self._under_way.cancel(id)
+
+    def busy(self) -> bool:
+        return self._under_way.busy()
+
+    @cached_property
+    def _under_way(self) -> UnderWay[Row]:
+        batch = LiveBatch(self._answering, rows=BATCH_ROWS, tokens=BATCH_TOKENS)
+
+        def start(request: Request) -> Row | Completion | Request:
+            ids = self.encode(request)[0]
+            failed = too_long(len(ids), request, self.capabilities.context_tokens)
+            if failed is not None or request.choices:
+                return failed or request
+            return batch.begin(ids, request)
+
+        return UnderWay(start, self.generate, batch.advance, batch.stop, self.ref.id)

@@ -101,7 +101,7 @@ def host(
         words = put.other_engine
         opened = open_candidate(put.candidate, place, folder.indexes, model=put.model, encoder=encoder)
     workers = room.workers if opened.model.ref.kind == "openai" else 1
-    kind = LiveEngine if isinstance(opened.model, Live) else Engine
+    kind = LiveEngine if isinstance(opened.model, Live) and opened.model.joins() else Engine
     engine = kind(opened, waiting=room.waiting, batch=room.batch, workers=workers)
     dialogue = any(example.history for example in _questions(folder))
     return Hosted(folder.path.name, opened, engine, dialogue, words, encoder if name else None, chosen.id)

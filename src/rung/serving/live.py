@@ -12,7 +12,7 @@ from typing import cast
 from rung.core.errors import BackendError
 from rung.core.model import Completion, Failure, Request
 from rung.core.streaming import Delta, Live
-from rung.serving.engine import Engine, Job, failure_of, tell
+from rung.serving.engine import Engine, Job, failure_of, patience_after, tell
 
 _log = logging.getLogger(__name__)
 
@@ -25,10 +25,13 @@ class LiveEngine(Engine):
         numbers = itertools.count()
         under_way: dict[str, tuple[Job, Request]] = {}
         told: set[str] = set()
+        hoped, patience = 1, 0.0
         while True:
-            jobs = self.line.take(self.batch - len(under_way), wait=not under_way)
+            room = self.batch - len(under_way)
+            jobs = self.line.take(room, wait=not under_way, hoped=hoped, patience=0.0 if under_way else patience)
             if jobs is None and not under_way:
                 return
+            begun = time.monotonic()
             try:
                 for job, request in self._admitted(jobs or ()):
                     name = str(next(numbers))
@@ -44,8 +47,11 @@ class LiveEngine(Engine):
                 failed = Completion(failure=failure_of(error), finish="error")
                 deltas = [(name, Delta("", failed)) for name in under_way]
                 self._abandon(model, under_way)
+            ran = len(under_way)
             for name, delta in deltas:
                 self._take(name, delta, under_way, told)
+            # As in `Engine`: labels are chosen for all at once.
+            hoped, patience = len(self.line) + ran - len(under_way), patience_after(time.monotonic() - begun)
 
     def _admitted(self, jobs: Sequence[Job]) -> list[tuple[Job, Request]]:
         """The questions that go to the model one by one; what needs no model is answered here."""

@@ -29,6 +29,9 @@ class LiveModel(FakeModel):
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
         raise AssertionError("a live model is asked step by step")
 
+    def joins(self) -> bool:
+        return True
+
     def begin(self, id: str, request: Request) -> None:
         (completion,) = super().generate([request])
         self._left[id] = (completion.text.split(), request)
