@@ -13,39 +13,14 @@ from rung.models.pieces import Pieces
 from rung.models.soft_prompt import worn
 from rung.models.transformers_writing import decoding
 
-_USUAL: dict[str, tuple[Any, ...]] = {
-    "repetition_penalty": (None, 1.0),
-    "no_repeat_ngram_size": (None, 0),
-    "encoder_no_repeat_ngram_size": (None, 0),
-    "min_length": (None, 0),
-    "min_new_tokens": (None,),
-    "bad_words_ids": (None,),
-    "sequence_bias": (None,),
-    "suppress_tokens": (None,),
-    "begin_suppress_tokens": (None,),
-    "forced_bos_token_id": (None,),
-    "forced_eos_token_id": (None,),
-    "exponential_decay_length_penalty": (None,),
-    "guidance_scale": (None, 1.0),
-    "num_beams": (None, 1),
-    "min_p": (None,),
-    "typical_p": (None, 1.0),
-    "epsilon_cutoff": (None, 0.0),
-    "eta_cutoff": (None, 0.0),
-}
-"""What weights may ask of whoever writes with them, where they ask for nothing."""
-
 
 def can_join(module: Any) -> bool:
-    """Whether an answer can be begun beside others: a plain cache, no virtual tokens, and tokens chosen by their scores alone."""
+    """Whether an answer can be begun beside others: no virtual tokens, and a cache of keys and values that all layers keep whole."""
     from transformers import DynamicCache
     from transformers.cache_utils import DynamicLayer
 
-    config = module.generation_config
-    if worn(module).ids or any(getattr(config, name, None) not in usual for name, usual in _USUAL.items()):
-        return False
     layers = DynamicCache(config=module.config).layers
-    return all(type(layer) is DynamicLayer for layer in layers)
+    return not worn(module).ids and all(type(layer) is DynamicLayer for layer in layers)
 
 
 class Row:

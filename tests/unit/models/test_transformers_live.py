@@ -16,6 +16,7 @@ from tiny_llama import LABELS, write_model
 from rung.core.answer import Opened
 from rung.core.model import Completion, Message, Request
 from rung.core.streaming import stream
+from rung.models.soft_prompt import SoftPrompt
 from rung.models.transformers_local import TransformersModel
 from rung.serving.hosting import Hosted
 from rung.serving.live import LiveEngine
@@ -129,9 +130,14 @@ def test_an_error_leaves_room_for_what_comes_next(model: TransformersModel, monk
     assert told(model, {"b": ASKED["a"]}, 1)["b"][1] == expected
 
 
-def test_weights_that_ask_for_more_than_scores_are_answered_by_transformers_alone(model: TransformersModel) -> None:
+def test_other_caches_and_virtual_tokens_are_answered_in_batches(model: TransformersModel) -> None:
+    module = model._loaded.module
     assert model.joins()
-    model._loaded.module.generation_config.repetition_penalty = 1.1
+    module.soft_prompt = SoftPrompt((340,))
+    assert not model.joins()
+    del module.soft_prompt
+    module.config.sliding_window = 8
+    module.config.layer_types = ["sliding_attention"] * module.config.num_hidden_layers
     assert not model.joins()
 
 
