@@ -1,7 +1,8 @@
 """The local engines beside each other at 1, 8 and 32 requests: transformers' own `generate`, our backend on it, OpenVINO in 8 and 16 bits.
 
-`tokens_per_second`: new tokens, the reading of the prompts included, median over rounds in which the engines take turns; every prompt
-is new from its first word on, so that no engine has read any of it before. `ratio`: against `generate` of transformers as it comes, in bf16
+`tokens_per_second`: new tokens, the reading of the prompts included, median over rounds in which the engines take turns. Under `new`
+every prompt is new from its first word on, so that no engine has read any of it before; under `alike` prompts of the same length
+begin with the same two thirds, as a candidate's do with its instruction and its examples, and end with a question of their own. `ratio`: against `generate` of transformers as it comes, in bf16
 and one padded batch, in the same round; `ratio_backend`: against our own backend, which answers with the same library.
 `accuracy`: the label task of examples/tenants-desk with the three nearest solved examples in the prompt, answered as a constrained
 choice on the test questions; `difference`: against transformers, with the 95 % interval of a paired bootstrap over questions. `same_answer`:
@@ -35,6 +36,7 @@ QUESTIONS = int(os.environ.get("QUESTIONS", "1000"))
 WORDS = 130
 """Words of a prompt: some 200 tokens."""
 DRAWS = 10_000
+KINDS = ("new", "alike")
 PLAIN = "transformers generate"
 FIRST = "transformers"
 
@@ -74,17 +76,23 @@ def opened() -> dict[str, Any]:
     }
 
 
-def prompts(n: int, round: int) -> list[Request]:
-    """Questions over passages of the example's documents; no two begin alike."""
+def prompts(n: int, round: int, kind: str) -> list[Request]:
+    """Questions over passages of the example's documents; `new` ones begin unlike each other, `alike` ones begin alike."""
     words = " ".join(
         path.read_text("utf-8") for path in sorted((ROOT / "examples/tenants-desk/documents").iterdir())
     ).split()
+    own = WORDS if kind == "new" else WORDS // 3
     found = []
     for i in range(n):
         start = (7919 * (round * 1000 + i)) % (len(words) - WORDS)
-        passage = " ".join(words[start : start + WORDS])
-        system = Message("system", f"{round}-{n}-{i}: you explain house rules to tenants, at length.")
-        found.append(Request((system, Message("user", f"Explain: {passage}")), max_tokens=TOKENS))
+        passage = " ".join(words[start : start + own])
+        number = f"{round}-{n}-{i}: "
+        told = "you explain house rules to tenants, at length."
+        if kind == "new":
+            system, asked = number + told, f"Explain: {passage}"
+        else:
+            system, asked = f"{told} {' '.join(words[-(WORDS - own) :])}", f"Explain {number}{passage}"
+        found.append(Request((Message("system", system), Message("user", asked)), max_tokens=TOKENS))
     return found
 
 
@@ -96,18 +104,18 @@ def tokens_per_second(model: Model, requests: list[Request]) -> float:
     return sum(completion.tokens_out for completion in completions) / seconds
 
 
-def speeds(models: dict[str, Any]) -> dict[str, dict[int, list[float]]]:
+def speeds(models: dict[str, Any], kind: str) -> dict[str, dict[int, list[float]]]:
     found: dict[str, dict[int, list[float]]] = {name: {count: [] for count in COUNTS} for name in models}
     # Engines make their code for a batch's shape when they first meet it.
     for count in COUNTS:
         for model in models.values():
-            model.generate(prompts(count, ROUNDS))
+            model.generate(prompts(count, ROUNDS, kind))
     for round in range(ROUNDS):
         for count in COUNTS:
             for name, model in models.items():
-                found[name][count].append(tokens_per_second(model, prompts(count, round)))
+                found[name][count].append(tokens_per_second(model, prompts(count, round, kind)))
             line = ", ".join(f"{name} {found[name][count][-1]:.1f}" for name in models)
-            say(f"round {round + 1}/{ROUNDS}, {count} requests, new tokens per second: {line}")
+            say(f"{kind}, round {round + 1}/{ROUNDS}, {count} requests, new tokens per second: {line}")
     return found
 
 
@@ -152,28 +160,29 @@ def beside(name: str, speeds: dict[int, list[float]], theirs: dict[int, list[flo
 
 def main() -> None:
     models = opened()
-    found = speeds(models)
+    found = {kind: speeds(models, kind) for kind in KINDS}
     ours = {name: model for name, model in models.items() if name != PLAIN}
     said, right = labels(ours)
     correct = {name: [a == b for a, b in zip(answers, right, strict=True)] for name, answers in said.items()}
-    plain = {count: round(median(found[PLAIN][count]), 1) for count in COUNTS}
-    engines: dict[str, Any] = {PLAIN: {"precision": "bf16", "tokens_per_second": plain}}
+    engines: dict[str, Any] = {PLAIN: {"precision": "bf16"} | {kind: plain_of(found[kind][PLAIN]) for kind in KINDS}}
     for name, model in ours.items():
-        engines[name] = {
-            "engine": model.ref.engine,
-            "precision": model.ref.precision,
-            "tokens_per_second": {count: round(median(found[name][count]), 1) for count in COUNTS},
-            "accuracy": round(sum(correct[name]) / len(right), 4),
-        }
-        engines[name] |= beside("ratio", found[name], found[PLAIN])
+        engines[name] = {"engine": model.ref.engine, "precision": model.ref.precision}
+        for kind in KINDS:
+            engines[name][kind] = plain_of(found[kind][name]) | beside("ratio", found[kind][name], found[kind][PLAIN])
+            if name != FIRST:
+                engines[name][kind] |= beside("ratio_backend", found[kind][name], found[kind][FIRST])
+        engines[name]["accuracy"] = round(sum(correct[name]) / len(right), 4)
         if name != FIRST:
-            engines[name] |= beside("ratio_backend", found[name], found[FIRST])
             engines[name] |= {
                 "difference": against(correct[FIRST], correct[name]),
                 "same_answer": round(sum(map(str.__eq__, said[name], said[FIRST])) / len(right), 4),
             }
     size = {"rounds": ROUNDS, "requests": list(COUNTS), "tokens": TOKENS, "questions": len(right)}
     finish("engines", size, engines=engines)
+
+
+def plain_of(speeds: dict[int, list[float]]) -> dict[str, Any]:
+    return {"tokens_per_second": {count: round(median(speeds[count]), 1) for count in COUNTS}}
 
 
 if __name__ == "__main__":

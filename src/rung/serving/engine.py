@@ -33,6 +33,7 @@ class Ask:
     changes: Mapping[str, Any] = field(default_factory=dict)
     seen_by: frozenset[str] | None = None
     key: str = ""
+    tenant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,10 @@ class Job:
         self.created = self.started = time.monotonic()
         self._engine = engine
         self.loop = loop
+
+    @property
+    def tenant(self) -> str:
+        return self.ask.tenant
 
     @property
     def key(self) -> str:

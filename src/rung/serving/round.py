@@ -121,6 +121,7 @@ class Round:
             changes,
             self.call.key.labels,
             self.call.key.id,
+            self.call.key.tenant,
         )
         pieces = self._pieces
         on_text = None if pieces is None else lambda text: pieces.put_nowait(Piece(index, text))
@@ -144,6 +145,7 @@ class Round:
             way.changes,
             call.key.labels,
             call.key.id,
+            call.key.tenant,
         )
 
         def keep(outcome: Outcome) -> None:

@@ -1,4 +1,4 @@
-"""The bounded queue before an engine: first come first served within a key, round robin between keys, spare jobs last."""
+"""The bounded queue before an engine: tenants take turns, within a tenant its keys, within a key who came first; spare jobs last."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import Generic, Protocol, TypeVar
 
 
 class _Keyed(Protocol):
+    @property
+    def tenant(self) -> str: ...
+
     @property
     def key(self) -> str: ...
 
@@ -31,7 +34,8 @@ class WaitingLine(Generic[J]):
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._changed = threading.Condition()
-        self._lines: OrderedDict[str, deque[J]] = OrderedDict()
+        self._tenants: OrderedDict[str, OrderedDict[str, deque[J]]] = OrderedDict()
+        """By tenant and key, whoever's turn is next first."""
         self._spare: deque[tuple[J, Callable[[], bool]]] = deque()
         self._n = 0
         self._closed = False
@@ -49,7 +53,7 @@ class WaitingLine(Generic[J]):
         with self._changed:
             if self._closed or self._n >= self.limit:
                 raise Full
-            self._lines.setdefault(job.key, deque()).append(job)
+            self._tenants.setdefault(job.tenant, OrderedDict()).setdefault(job.key, deque()).append(job)
             self._n += 1
             self._changed.notify()
 
@@ -62,7 +66,7 @@ class WaitingLine(Generic[J]):
             self._changed.notify()
 
     def take(self, most: int, *, wait: bool = True, hoped: int = 1, patience: float = 0.0) -> list[J] | None:
-        """Up to `most` jobs, one of every key in turn; None once the line is closed and empty. `wait`: until there is one.
+        """Up to `most` jobs, one of every tenant in turn; None once the line is closed and empty. `wait`: until there is one.
 
         `hoped`: so many are expected any moment, and are given `patience` seconds once the first is there. An empty list says
         that whoever waited has gone.
@@ -78,14 +82,13 @@ class WaitingLine(Generic[J]):
             if self._closed and not self._n and not self._spare:
                 return None
             while self._n and len(taken) < most:
-                key, line = next(iter(self._lines.items()))
+                tenant, keys = next(iter(self._tenants.items()))
+                key, line = next(iter(keys.items()))
                 taken.append(line.popleft())
-                self._n -= 1
                 # Whoever had a turn goes behind the others.
-                if line:
-                    self._lines.move_to_end(key)
-                else:
-                    del self._lines[key]
+                keys.move_to_end(key)
+                self._tenants.move_to_end(tenant)
+                self._less(tenant, key)
         return taken
 
     def _spare_now(self) -> bool:
@@ -95,14 +98,21 @@ class WaitingLine(Generic[J]):
     def drop(self, job: J) -> bool:
         """Take a job out whose caller has gone; False where an engine has it already."""
         with self._changed:
-            line = self._lines.get(job.key)
+            line = self._tenants.get(job.tenant, {}).get(job.key)
             if line is None or job not in line:
                 return False
             line.remove(job)
-            self._n -= 1
-            if not line:
-                del self._lines[job.key]
+            self._less(job.tenant, job.key)
             return True
+
+    def _less(self, tenant: str, key: str) -> None:
+        """One has left this line; lines and tenants with nobody in them are forgotten."""
+        self._n -= 1
+        keys = self._tenants[tenant]
+        if not keys[key]:
+            del keys[key]
+        if not keys:
+            del self._tenants[tenant]
 
     def close(self) -> None:
         """Let nobody in any more; whoever waits is still answered."""

@@ -17,6 +17,7 @@ from rung.serving.waiting import WaitingLine
 
 class Waiter:
     key = "a"
+    tenant = "one"
 
 
 def later(line: WaitingLine[Waiter], waiters: Sequence[Waiter]) -> threading.Thread:

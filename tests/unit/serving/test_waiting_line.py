@@ -14,6 +14,7 @@ from rung.serving.waiting import Full, WaitingLine
 class Waiter:
     key: str
     n: int = 0
+    tenant: str = "one"
 
 
 def test_a_key_that_floods_takes_turns_with_the_others() -> None:
@@ -26,6 +27,18 @@ def test_a_key_that_floods_takes_turns_with_the_others() -> None:
     assert taken is not None
     assert [job.key for job in taken] == ["flood", "quiet", "other", "flood", "flood", "flood"]
     assert [job.n for job in taken if job.key == "flood"] == [0, 1, 2, 3]
+
+
+def test_a_tenant_with_many_keys_gets_no_more_turns_than_one_with_a_single_key() -> None:
+    line: WaitingLine[Waiter] = WaitingLine(100)
+    for n in range(4):
+        for key in ("a", "b", "c"):
+            line.put(Waiter(key, n))
+    for n in range(3):
+        line.put(Waiter("z", n, "two"))
+    taken = line.take(7) or []
+    assert [job.key for job in taken] == ["a", "z", "b", "z", "c", "z", "a"]
+    assert len(line.take(100) or []) == len(line) + 8
 
 
 def test_turns_go_on_where_the_last_batch_ended() -> None:
