@@ -54,7 +54,14 @@ def serve(kind: str) -> None:
     from rung.store.traffic.database import Traffic
     from rung.store.traffic.writer import TraceWriter
 
-    fake = FakeModel(default="Within thirty days of the end of the tenancy, less what is owed.")
+    class Instant(FakeModel):
+        """Forgets what it was asked, which a fake model keeps for tests."""
+
+        def generate(self, requests):
+            self.calls.clear()
+            return super().generate(requests)
+
+    fake = Instant(default="Within thirty days of the end of the tenancy, less what is owed.")
     model = fake if kind == "fake" else create("model", kind)
     output = OutputSlot(max_tokens=NEW_TOKENS, steps=(StepRef(name="strip_marks"),))
     prompt = PromptSlot(instruction=INSTRUCTION, fields=("question",))
