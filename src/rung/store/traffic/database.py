@@ -192,9 +192,11 @@ class Traffic:
             return key_book.find_key(self._engines, secret, datetime.now(UTC))
 
     def keys(self) -> list[Key]:
-        """Every key that was ever made, the oldest first."""
+        """Every key that was ever made, the oldest first, without damaged ones: see `damaged`. Those let nobody in."""
         with self._told():
-            return key_book.list_keys(self._engines)
+            found = key_book.list_keys(self._engines)
+        self.damaged |= {id for id, key in found.items() if key is None}
+        return [key for key in found.values() if key is not None]
 
     def revoke_key(self, id: str) -> Key:
         """Raises UsageError E7057 where there is no such key."""

@@ -78,7 +78,7 @@ def make_key(
 
 
 def find_key(engines: Engines, secret: str, now: datetime) -> Key | None:
-    """The valid key with this secret. No secret, a wrong, a revoked and an expired one all give None, after the same work."""
+    """The valid key with this secret. No secret, a wrong, a revoked, an expired and a damaged one all give None, after the same work."""
     well_formed = len(secret) < 100 and _SECRET.fullmatch(secret) is not None
     wanted = hash_secret(secret if well_formed else "")
     with engines.reading.connect() as connection:
@@ -87,25 +87,27 @@ def find_key(engines: Engines, secret: str, now: datetime) -> Key | None:
     if row is None or not same or not well_formed:
         return None
     key = key_from(row)
-    return key if key.valid(now) else None
+    return key if key is not None and key.valid(now) else None
 
 
-def list_keys(engines: Engines) -> list[Key]:
-    """Every key, the oldest first."""
+def list_keys(engines: Engines) -> dict[str, Key | None]:
+    """Every key by its id, the oldest first; None for a damaged one."""
     with engines.reading.connect() as connection:
-        return [key_from(row) for row in connection.execute(select(keys).order_by(keys.c.id)).mappings()]
+        rows = connection.execute(select(keys).order_by(keys.c.id)).mappings()
+        return {row["id"]: key_from(row) for row in rows}
 
 
 def revoke_key(engines: Engines, id: str, now: datetime) -> Key:
-    """Raises UsageError E7057 where there is no such key. A key that was revoked before keeps its time."""
+    """Raises UsageError E7057 where there is no such key, or a damaged one. A key that was revoked before keeps its time."""
     with engines.keep() as connection:
         row = connection.execute(select(keys).where(keys.c.id == id)).mappings().first()
-        if row is None:
+        key = None if row is None else key_from(row)
+        if row is None or key is None:
             raise UsageError("E7057", key=id)
-        key = key_from(row)
         if key.revoked is None:
-            connection.execute(update(keys).where(keys.c.id == id).values(revoked=now))
             key = replace(key, revoked=now)
+            known = key_row(key, row["secret_hash"])
+            connection.execute(update(keys).where(keys.c.id == id).values(revoked=now, checksum=known["checksum"]))
     return key
 
 

@@ -29,7 +29,7 @@ from sqlalchemy.types import TypeDecorator
 from rung.core.task import Turn
 from rung.store.traffic.records import Feedback, Key, Measured, Trace
 
-SCHEMA = "0002"
+SCHEMA = "0003"
 """The newest revision under migrations/versions."""
 VERSION_TABLE = "rung_schema"
 _encode = json.JSONEncoder(separators=(",", ":")).encode
@@ -181,6 +181,7 @@ keys = Table(
     Column("expires", Moment),
     Column("revoked", Moment),
     Column("secret_hash", Text, nullable=False, unique=True),
+    Column("checksum", BigInteger),
 )
 settings = Table(
     "rung_settings", metadata, Column("name", Text, primary_key=True), Column("value", Text, nullable=False)
@@ -254,15 +255,22 @@ def _readable(row: Mapping[Any, Any]) -> bool:
 
 
 def key_row(key: Key, secret_hash: str) -> dict[str, Any]:
+    """A key as SQLAlchemy stores it, with its sum: a changed bit may not open what was closed."""
     row: dict[str, Any] = {each.name: getattr(key, each.name) for each in fields(Key)}
     row["scopes"] = sorted(key.scopes)
     row["labels"] = None if key.labels is None else sorted(key.labels)
-    return row | {"secret_hash": secret_hash}
+    row["secret_hash"] = secret_hash
+    stored = [microseconds(value) if isinstance(value, datetime) else value for value in row.values()]
+    return row | {"checksum": crc32(_encode(stored).encode())}
 
 
-def key_from(row: RowMapping) -> Key:
+def key_from(row: RowMapping) -> Key | None:
+    """None for a row that a disk has changed, as `trace_from`."""
     known = {each.name: row[each.name] for each in fields(Key)}
-    labels = known["labels"]
-    return Key(
-        **known | {"scopes": frozenset(known["scopes"]), "labels": None if labels is None else frozenset(labels)}
-    )
+    try:
+        labels = known["labels"]
+        known |= {"scopes": frozenset(known["scopes"]), "labels": None if labels is None else frozenset(labels)}
+        key = Key(**known)
+        return key if row["checksum"] in {None, key_row(key, row["secret_hash"])["checksum"]} else None
+    except (TypeError, ValueError):
+        return None

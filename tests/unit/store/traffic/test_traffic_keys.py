@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 from traffic_store import START, a_trace, bytes_of
 
 from rung.core.errors import UsageError
@@ -108,3 +109,43 @@ def test_what_a_key_has_spent_is_counted_from_a_moment_on(traffic: Traffic) -> N
     assert traffic.spent("key-1", START) == 306
     assert traffic.spent("key-1", START + timedelta(minutes=1)) == 205
     assert traffic.spent("key-3", START) == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "scopes = '[\"admin\"]'",
+        "labels = 'null'",
+        "tenant = 'south'",
+        "requests_per_minute = NULL",
+        "expires = NULL",
+        "revoked = NULL",
+        "scopes = 'no json'",
+        "checksum = 1",
+    ],
+)
+def test_a_key_that_a_disk_has_changed_lets_nobody_in_and_is_named(traffic: Traffic, change: str) -> None:
+    soon = datetime.now(UTC) + timedelta(days=1)
+    key, secret = traffic.new_key("desk", tenant="north", requests_per_minute=3, expires=soon)
+    whole, other = traffic.new_key("other")
+    if change.startswith("revoked"):
+        key = traffic.revoke_key(key.id)
+    with traffic._engines.keep() as connection:
+        connection.execute(text(f"UPDATE rung_keys SET {change} WHERE id = '{key.id}'"))
+    assert traffic.find_key(secret) is None
+    assert traffic.find_key(other) == whole
+    assert traffic.trouble is None
+    assert traffic.keys() == [whole]
+    assert traffic.trouble is not None
+    assert key.id in traffic.trouble.message()
+    with pytest.raises(UsageError, match="E7057"):
+        traffic.revoke_key(key.id)
+
+
+def test_a_key_of_the_time_before_sums_is_good(traffic: Traffic) -> None:
+    key, secret = traffic.new_key("desk")
+    with traffic._engines.keep() as connection:
+        connection.execute(text("UPDATE rung_keys SET checksum = NULL"))
+    assert traffic.find_key(secret) == key
+    assert traffic.revoke_key(key.id).revoked is not None
+    assert traffic.find_key(secret) is None

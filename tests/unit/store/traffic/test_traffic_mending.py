@@ -236,7 +236,7 @@ def test_whatever_is_flipped_in_a_row_while_it_is_served_stops_nobody_from_readi
 def test_a_database_of_the_form_before_sums_is_brought_to_todays_also_where_it_is_damaged(path: Path) -> None:
     with closing(sqlite3.connect(path)) as raw:
         raw.execute("UPDATE rung_schema SET version_num = '0001'")
-        for table in ("rung_traces", "rung_feedback"):
+        for table in ("rung_traces", "rung_feedback", "rung_keys"):
             raw.execute(f"ALTER TABLE {table} DROP COLUMN checksum")
         raw.commit()
     old = path.read_bytes()
