@@ -98,7 +98,8 @@ class WaitingLine(Generic[J]):
     def drop(self, job: J) -> bool:
         """Take a job out whose caller has gone; False where an engine has it already."""
         with self._changed:
-            line = self._tenants.get(job.tenant, {}).get(job.key)
+            keys = self._tenants.get(job.tenant)
+            line = keys.get(job.key) if keys else None
             if line is None or job not in line:
                 return False
             line.remove(job)
