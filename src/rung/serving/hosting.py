@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -54,12 +55,19 @@ class Hosted:
 
     def close(self, seconds: float = 5.0) -> bool:
         """Answer what waits and let the engine go; False where that took longer."""
-        ended = self.engine.close(seconds)
-        for part in (self.opened.model, self.opened.passages):
-            close = getattr(part, "close", None)
-            if ended and callable(close):
-                close()
-        return ended
+        if not self.engine.close(seconds):
+            return False
+        frozen = gc.get_freeze_count()
+        # The server does not look for rubbish in what was there when it began, and this was.
+        gc.unfreeze()
+        model, passages = self.opened.model, self.opened.passages
+        for part, name in ((model, "close"), (model, "release"), (passages, "close")):
+            let_go = getattr(part, name, None)
+            if callable(let_go):
+                let_go()
+        if frozen:
+            gc.freeze()
+        return True
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
+import weakref
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
@@ -171,3 +173,17 @@ def test_streams_of_several_callers_run_beside_each_other(
             caller.join(60)
     assert texts == [expected] * 3
     assert 3 in rows
+
+
+def test_a_candidate_that_is_let_go_gives_its_weights_back_whatever_was_frozen(model: TransformersModel) -> None:
+    opened = Opened(candidate_of(model, max_tokens=4), model)
+    with LiveServer(Hosted("small", opened, LiveEngine(opened, batch=4))) as server:
+        assert server.chat("rent").status == 200
+        weights = weakref.ref(model._loaded.module)
+        gc.freeze()
+        try:
+            assert server.hosted.close()
+            assert weights() is None
+            assert gc.get_freeze_count() > 0
+        finally:
+            gc.unfreeze()
