@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,14 +14,18 @@ from rung.models.pieces import Pieces
 from rung.models.soft_prompt import worn
 from rung.models.transformers_writing import decoding
 
+_TAKEN = frozenset({"position_ids", "past_key_values", "logits_to_keep"})
+"""What a model must be told, besides ids and their mask."""
+
 
 def can_join(module: Any) -> bool:
     """Whether an answer can be begun beside others: no virtual tokens, and a cache of keys and values that all layers keep whole."""
     from transformers import DynamicCache
     from transformers.cache_utils import DynamicLayer
 
-    layers = DynamicCache(config=module.config).layers
-    return not worn(module).ids and all(type(layer) is DynamicLayer for layer in layers)
+    if worn(module).ids or not _TAKEN.issubset(inspect.signature(module.forward).parameters):
+        return False
+    return all(type(layer) is DynamicLayer for layer in DynamicCache(config=module.config).layers)
 
 
 class Row:

@@ -132,12 +132,17 @@ def test_an_error_leaves_room_for_what_comes_next(model: TransformersModel, monk
     assert told(model, {"b": ASKED["a"]}, 1)["b"][1] == expected
 
 
-def test_other_caches_and_virtual_tokens_are_answered_in_batches(model: TransformersModel) -> None:
+def test_other_caches_arguments_and_virtual_tokens_are_answered_in_batches(
+    model: TransformersModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     module = model._loaded.module
     assert model.joins()
     module.soft_prompt = SoftPrompt((340,))
     assert not model.joins()
     del module.soft_prompt
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "forward", lambda input_ids, attention_mask, past_key_values: None)
+        assert not model.joins()
     module.config.sliding_window = 8
     module.config.layer_types = ["sliding_attention"] * module.config.num_hidden_layers
     assert not model.joins()
