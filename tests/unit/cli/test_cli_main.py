@@ -234,10 +234,10 @@ def test_a_run_prints_its_verdict_and_goes_on_from_a_finished_one(
     write_task(tmp_path)
     first, second = rung("run"), rung("run")
     assert (first.code, second.code, first.out) == (0, 0, second.out)
-    assert "Plain prompt is enough" in first.out
+    assert "Plain prompt is the only rung with a result" in first.out
     assert "prompt" in first.err
     shown = rung("show", "--lang", "zh")
-    assert "仅用提示词" in shown.out
+    assert "只有“仅用提示词”有测试结果" in shown.out
     assert json.loads(rung("show", "--json").out)
     assert json.loads(rung("run", "--json").out) == json.loads(rung("show", "--json").out)
 
