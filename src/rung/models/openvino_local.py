@@ -34,12 +34,12 @@ from rung.models.openvino_trial import GRAPH
 from rung.models.prompt_ids import answer_ids, prompt_ids, too_long
 from rung.models.transformers_local import TransformersModel
 from rung.models.transformers_writing import decoding
-from rung.models.under_way import UnderWay, whole_delta
+from rung.models.under_way import Joining, UnderWay, whole_delta
 
 _SOFT = ("soft", "prefix")
 
 
-class OpenVINOModel:
+class OpenVINOModel(Joining):
     """A causal language model (Llama, Qwen2 or Qwen3), many requests at a time; what it writes comes from a process beside this one.
 
     `id` and `revision` as in `TransformersModel`, which it is trained through. `precision`: f16 | q8_0, of the weights. The first
@@ -228,21 +228,6 @@ class OpenVINOModel:
 
     def joins(self) -> bool:
         return True
-
-    def begin(self, id: str, request: Request) -> None:
-        """Admit a request beside those that run."""
-        self._under_way.begin(id, request)
-
-    def step(self) -> list[tuple[str, Delta]]:
-        """One step of all that runs, and what came of it."""
-        return self._under_way.step()
-
-    def cancel(self, id: str) -> None:
-        """End a request; the next step says what had come of it."""
-        self._under_way.cancel(id)
-
-    def busy(self) -> bool:
-        return self._under_way.busy()
 
     def _started(self, request: Request) -> Running | Completion | Request:
         """A request on its way: running, failed at once, or a choice, which is made in one piece."""

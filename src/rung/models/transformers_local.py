@@ -27,7 +27,7 @@ from rung.models.sizes import sizes_of
 from rung.models.soft_prompt import wear, worn
 from rung.models.transformers_live import LiveBatch, Row, can_join
 from rung.models.transformers_writing import stream_one, write_batch
-from rung.models.under_way import UnderWay
+from rung.models.under_way import Joining, UnderWay
 from rung.models.weights_check import (
     check_config,
     check_config_file,
@@ -40,7 +40,7 @@ BATCH_ROWS = 32
 _WHOLE = "model.safetensors"
 
 
-class TransformersModel:
+class TransformersModel(Joining):
     """A causal language model in this process.
 
     `id`: 'smollm2-135m' (built in), a local folder, or a hub id. `precision`: bf16 | fp32 | auto (bf16 where the processor
@@ -291,21 +291,6 @@ class TransformersModel:
 
     def joins(self) -> bool:
         return can_join(self._loaded.module)
-
-    def begin(self, id: str, request: Request) -> None:
-        """Admit a request beside those that run; a choice is made whole, in the next step."""
-        self._under_way.begin(id, request)
-
-    def step(self) -> list[tuple[str, Delta]]:
-        """One token for all that run, and what came of it."""
-        return self._under_way.step()
-
-    def cancel(self, id: str) -> None:
-        """End a request; the next step says what had come of it."""
-        self._under_way.cancel(id)
-
-    def busy(self) -> bool:
-        return self._under_way.busy()
 
     @cached_property
     def _under_way(self) -> UnderWay[Row]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Generic, Protocol, TypeVar
+from functools import cached_property
+from typing import Any, Generic, Protocol, TypeVar
 
 from rung.core.model import Completion, Request
 from rung.core.streaming import Delta
@@ -79,6 +80,29 @@ class UnderWay(Generic[R]):
         assert running.completion is not None
         failed = running.completion.failure is not None
         return Delta(running.take_text(), replace(running.completion, served_by="" if failed else self.served_by))
+
+
+class Joining:
+    """A model of which requests are under way in `_under_way`: what is the same for all of them."""
+
+    @cached_property
+    def _under_way(self) -> UnderWay[Any]:
+        raise NotImplementedError
+
+    def begin(self, id: str, request: Request) -> None:
+        """Admit a request beside those that run; a choice is made whole, in the next step."""
+        self._under_way.begin(id, request)
+
+    def step(self) -> list[tuple[str, Delta]]:
+        """One step of all that runs, and what came of it."""
+        return self._under_way.step()
+
+    def cancel(self, id: str) -> None:
+        """End a request; the next step says what had come of it."""
+        self._under_way.cancel(id)
+
+    def busy(self) -> bool:
+        return self._under_way.busy()
 
 
 def whole_delta(completion: Completion) -> Delta:
