@@ -79,6 +79,8 @@ def agreement(run: Path, n: int = 20, *, candidate: str = "", hosted: Hosted | N
 def _compared(hosted: Hosted, examples: Sequence[Example], recorded: dict[str, Answer]) -> Agreement:
     wanted = [prompt_hash(request) for request in prepare(hosted.opened, examples)]
     alone = answer_many(hosted.opened, examples, chunk=1)
+    # An engine that remembers what it has read rounds otherwise from memory: so it is asked once more, with the same to remember.
+    again = answer_many(hosted.opened, examples, chunk=1)
     lone, _ = asyncio.run(_asked(hosted, examples, 1))
     texts, traces = asyncio.run(_asked(hosted, examples, _AT_ONCE))
     before = [recorded[example.id] for example in examples]
@@ -94,7 +96,7 @@ def _compared(hosted: Hosted, examples: Sequence[Example], recorded: dict[str, A
         same_passages=sum(trace.passages == answer.passages for trace, answer in zip(traces, before, strict=True)),
         same_answers=int(same.sum()),
         own_same_answers=int(own.sum()),
-        alone_same_answers=sum(text == _text(answer) for text, answer in zip(lone, alone, strict=True)),
+        alone_same_answers=sum(text == _text(answer) for text, answer in zip(lone, again, strict=True)),
         p_lower=apart.exact / 2 if fewer else 1.0,
         differing=tuple(example.id for example, equal in zip(examples, same.tolist(), strict=True) if not equal),
     )
