@@ -152,10 +152,10 @@ def _why(decision: Decision, language: Lang) -> str:
 def _key(decision: Decision, named: Standing) -> str:
     if decision.verdict != "winner":
         return decision.verdict
+    if decision.alone:
+        return "winner_alone"
     if decision.mode == "climb":
         return "climb"
-    if len(decision.standings) == 1:
-        return "winner_alone"
     # A rung that is out for its limits takes no part in the verdict, and may still be as good.
     lead = {p.other for p in decision.pairs if p.candidate == named.candidate and (p.difference.low or 0.0) > 0}
     return "winner" if len(lead) == len(decision.standings) - 1 else "winner_shown"

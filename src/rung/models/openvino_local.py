@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -216,8 +215,7 @@ class OpenVINOModel(Joining):
             # Also where the reader went away.
             batcher.cancel(running)
 
-    @cached_property
-    def _under_way(self) -> UnderWay[Running]:
+    def _open_under_way(self) -> UnderWay[Running]:
         def advance() -> None:
             self._open_batcher().advance()
 

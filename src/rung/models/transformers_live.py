@@ -12,7 +12,7 @@ from rung.core.model import Completion, Request
 from rung.models.local_weights import Loaded
 from rung.models.pieces import Pieces
 from rung.models.soft_prompt import worn
-from rung.models.transformers_writing import decoding
+from rung.models.transformers_writing import decoding, left_padded
 
 _TAKEN = frozenset({"position_ids", "past_key_values", "logits_to_keep"})
 """What a model must be told, besides ids and their mask."""
@@ -132,18 +132,14 @@ class LiveBatch:
         import torch
         from transformers import DynamicCache
 
-        device, width = self._loaded.device, max(len(row.prompt) for row in rows)
-        ids = torch.full((len(rows), width), self._end, dtype=torch.long)
-        mask = torch.zeros_like(ids)
-        for i, row in enumerate(rows):
-            ids[i, width - len(row.prompt) :] = torch.tensor(row.prompt)
-            mask[i, width - len(row.prompt) :] = 1
+        device = self._loaded.device
+        ids, mask = left_padded([row.prompt for row in rows], self._end)
         cache: Any = DynamicCache(config=self._loaded.module.config)
         mask = mask.to(device)
         places = (mask.cumsum(1) - 1).clamp(min=0)
         self._take(rows, self._forward(ids.to(device), mask, places, cache))
         if self._rows:
-            most = max(width, self._mask.shape[1])
+            most = max(ids.shape[1], self._mask.shape[1])
             for ours, theirs in zip(self._cache.layers, cache.layers, strict=True):
                 ours.keys = torch.cat([_wide(ours.keys, most), _wide(theirs.keys, most)])
                 ours.values = torch.cat([_wide(ours.values, most), _wide(theirs.values, most)])

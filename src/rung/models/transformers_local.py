@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -292,8 +291,7 @@ class TransformersModel(Joining):
     def joins(self) -> bool:
         return can_join(self._loaded.module)
 
-    @cached_property
-    def _under_way(self) -> UnderWay[Row]:
+    def _open_under_way(self) -> UnderWay[Row]:
         batch = LiveBatch(self._answering, rows=BATCH_ROWS, tokens=BATCH_TOKENS)
 
         def start(request: Request) -> Row | Completion | Request:

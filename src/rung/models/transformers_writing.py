@@ -122,21 +122,29 @@ def _stopping(decode: Decode, stop: Sequence[str]) -> Any:
     return HasStop()
 
 
+def left_padded(prompts: Sequence[Sequence[int]], filling: int, cached: int = 0) -> tuple[Any, Any]:
+    """Token ids and their mask, int64 [rows, longest prompt]. `cached`: so many tokens of every prompt stand before the padding."""
+    import torch
+
+    width = max(len(prompt) for prompt in prompts)
+    ids = torch.full((len(prompts), width), filling, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    mask[:, :cached] = 1
+    for i, prompt in enumerate(prompts):
+        own = prompt[cached:]
+        ids[i, width - len(own) :] = torch.tensor(own)
+        mask[i, width - len(own) :] = 1
+    return ids, mask
+
+
 def _generate(loaded: Loaded, request: Request, prompts: Sequence[Sequence[int]], rules: list[Any]) -> list[list[int]]:
     """Tokens written behind each prompt; what comes after an end token is filling."""
     import torch
 
     module, end = loaded.module, loaded.tokenizer.eos_token_id
-    width = max(len(prompt) for prompt in prompts)
     soft = worn(module)
-    ids = torch.full((len(prompts), width), end, dtype=torch.long)
-    mask = torch.zeros_like(ids)
-    # A prefix in the cache stands before the padding.
-    mask[:, : soft.cached] = 1
-    for i, prompt in enumerate(prompts):
-        own = prompt[soft.cached :]
-        ids[i, width - len(own) :] = torch.tensor(own)
-        mask[i, width - len(own) :] = 1
+    ids, mask = left_padded(prompts, end, soft.cached)
+    width = ids.shape[1]
     settings: dict[str, Any] = {"do_sample": False}
     if rules:
         settings["stopping_criteria"] = rules

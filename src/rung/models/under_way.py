@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -82,12 +83,16 @@ class UnderWay(Generic[R]):
         return Delta(running.take_text(), replace(running.completion, served_by="" if failed else self.served_by))
 
 
-class Joining:
-    """A model of which requests are under way in `_under_way`: what is the same for all of them."""
+class Joining(ABC):
+    """A model that answers several requests at once: what is the same for all such models."""
 
     @cached_property
     def _under_way(self) -> UnderWay[Any]:
-        raise NotImplementedError
+        return self._open_under_way()
+
+    @abstractmethod
+    def _open_under_way(self) -> UnderWay[Any]:
+        """How this model begins, advances and stops requests; asked for once."""
 
     def begin(self, id: str, request: Request) -> None:
         """Admit a request beside those that run; a choice is made whole, in the next step."""

@@ -58,7 +58,7 @@ class Speaker:
             key = "none_eligible"
         if key == "winner" and winner and winner.cell.method == "recorded":
             key = "better"
-        elif key == "winner" and len(decision.standings) == 1 and decision.target is None:
+        elif key == "winner" and decision.alone:
             key = "alone"
         target = "" if decision.target is None else self.numbers.point(decision.target, decision.metric)
         return self.words(f"verdict.{key}", name=winner.name if winner else "", target=target)

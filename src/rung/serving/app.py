@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from types import SimpleNamespace
 
@@ -10,19 +9,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from rung.core.errors import RungError
 from rung.serving.about import MODELS, health, list_models, metrics, ready, show_model
 from rung.serving.chat import chat
 from rung.serving.completions import completions
-from rung.serving.door import Door
+from rung.serving.door import Door, send_refusal
 from rung.serving.embeddings import embeddings
 from rung.serving.feedback import feedback
 from rung.serving.reading import Gone
-from rung.serving.refusals import Refusal, broken, no_store, not_found
+from rung.serving.refusals import Refusal, not_found, of_error
 from rung.serving.responses import responses
 from rung.serving.service import Service
-
-_log = logging.getLogger(__name__)
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 _ASKED: Mapping[str, Endpoint] = {
@@ -46,8 +42,8 @@ PATHS = frozenset({*_ASKED, *_LOOKED_AT})
 class App:
     """Over a service, which it closes when it is shut down.
 
-    Starlette's own router and its layers of error handling would cost a tenth of what an answer costs here, and these routes
-    need neither patterns nor mounts. An address with a slash too many is another address, and not a hint at the right one.
+    Starlette's own router and its layers of error handling would cost time with every answer, and these routes need neither
+    patterns nor mounts. An address with a slash too many is another address, and not a hint at the right one.
     """
 
     def __init__(self, service: Service) -> None:
@@ -70,8 +66,12 @@ class App:
         scope["app"] = self
         try:
             response = await _endpoint(scope)(Request(scope, receive))
+        except Gone:
+            # Nobody reads this: the caller left while its body was on the way.
+            response = Response(status_code=499, headers={"connection": "close"})
         except Exception as error:
-            response = _refused(scope, error)
+            await send_refusal(of_error(error), scope, send)
+            return
         await response(scope, receive, send)
 
 
@@ -93,22 +93,3 @@ def _endpoint(scope: Scope) -> Endpoint:
 
 def _one_model(path: str) -> bool:
     return path.startswith(f"{MODELS}/") and path.count("/") == 3 and not path.endswith("/")
-
-
-def _refused(scope: Scope, error: Exception) -> Response:
-    """What a caller is told instead of an answer."""
-    if isinstance(error, Refusal):
-        return _error(scope, error)
-    if isinstance(error, Gone):
-        # Nobody reads this: the caller left while its body was on the way.
-        return Response(status_code=499, headers={"connection": "close"})
-    if isinstance(error, RungError):
-        _log.error("the traffic database: %s", error)
-        return _error(scope, no_store())
-    _log.error("a request could not be answered", exc_info=error)
-    return _error(scope, broken())
-
-
-def _error(scope: Scope, refusal: Refusal) -> Response:
-    body = b"" if scope["method"] == "HEAD" else refusal.body
-    return Response(body, refusal.status, {"content-type": "application/json", **refusal.headers})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import logging
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
@@ -12,12 +11,9 @@ from datetime import UTC, datetime
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rung.core.errors import RungError
 from rung.serving.gauges import Gauges
-from rung.serving.refusals import Refusal, no_store
+from rung.serving.refusals import Refusal, of_error
 from rung.store.traffic.records import Key, new_id
-
-_log = logging.getLogger(__name__)
 
 PUBLIC = frozenset({("GET", "/health"), ("GET", "/ready"), ("HEAD", "/health"), ("HEAD", "/ready")})
 """Answered without a key. Everything else is closed, also what does not exist."""
@@ -106,8 +102,8 @@ class Door:
         if (scope["method"], scope["path"]) not in PUBLIC:
             try:
                 scope["rung.key"] = await self._key(scope)
-            except Refusal as refusal:
-                await send_refusal(refusal, scope, numbered)
+            except Exception as error:
+                await send_refusal(of_error(error), scope, numbered)
                 return
         await self.app(scope, receive, numbered)
 
@@ -117,11 +113,7 @@ class Door:
         secret = _bearer(scope)
         # The socket's address, never what a header says of it.
         address = scope["client"][0] if scope.get("client") else ""
-        try:
-            key = await self._keys.key_of(secret, address)
-        except RungError as error:
-            _log.error("keys cannot be looked up: %s", error)
-            raise no_store() from None
+        key = await self._keys.key_of(secret, address)
         if key is None:
             said = "A valid key is needed: Authorization: Bearer rung-..."
             headers = {"www-authenticate": "Bearer"}

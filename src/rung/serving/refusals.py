@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 
+from rung.core.errors import RungError
 from rung.core.model import Failure
+
+_log = logging.getLogger(__name__)
 
 Headers = Mapping[str, str]
 
@@ -84,6 +88,17 @@ def over_limit(seconds: float, message: str) -> Refusal:
 
 def not_found() -> Refusal:
     return Refusal(404, "There is nothing at this address.", code="not_found")
+
+
+def of_error(error: Exception) -> Refusal:
+    """What a caller is told of whatever went wrong, and no more; what it was is logged."""
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, RungError):
+        _log.error("the traffic database: %s", error)
+        return no_store()
+    _log.error("a request could not be answered", exc_info=error)
+    return broken()
 
 
 def broken() -> Refusal:

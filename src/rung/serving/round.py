@@ -116,19 +116,18 @@ class Round:
 
     def _job(self, index: int, changes: Mapping[str, Any]) -> Job:
         way, number = self.way, self.numbers[index]
-        ask = Ask(
-            Example(number, way.question.inputs, (), history=way.question.history),
-            changes,
-            self.call.key.labels,
-            self.call.key.id,
-            self.call.key.tenant,
-        )
+        ask = self._ask(number, changes)
         pieces = self._pieces
         on_text = None if pieces is None else lambda text: pieces.put_nowait(Piece(index, text))
         job = way.hosted.engine.submit(ask, on_text, lambda outcome: self._keep(number, outcome))
         if pieces is not None:
             job.done.add_done_callback(lambda done: pieces.put_nowait(Piece(index, "", done.result())))
         return job
+
+    def _ask(self, number: str, changes: Mapping[str, Any]) -> Ask:
+        question, key = self.way.question, self.call.key
+        example = Example(number, question.inputs, (), history=question.history)
+        return Ask(example, changes, key.labels, key.id, key.tenant)
 
     def _keep(self, number: str, outcome: Outcome) -> None:
         self._service.record(self.call, self.way, number, outcome)
@@ -140,13 +139,7 @@ class Round:
         if other is None:
             return
         unseen = Way(Picked(other, "shadow"), way.question, way.changes, way.ignored)
-        ask = Ask(
-            Example(number, way.question.inputs, (), history=way.question.history),
-            way.changes,
-            call.key.labels,
-            call.key.id,
-            call.key.tenant,
-        )
+        ask = self._ask(number, way.changes)
 
         def keep(outcome: Outcome) -> None:
             self._service.record(call, unseen, number, outcome, parent=call.id)

@@ -202,6 +202,11 @@ class Decision(Frozen):
     resolvable: float | None = None
     """The smallest difference that this test set can resolve with 80 % power."""
 
+    @property
+    def alone(self) -> bool:
+        """Whether the winner had nothing to be compared with; going up to a target needs nothing else."""
+        return self.verdict == "winner" and self.mode == "compare" and len(self.standings) == 1
+
 
 class Opening(Frozen):
     """One opening of the test split, appended to `test_openings.jsonl`."""

@@ -7,11 +7,16 @@ import time
 from collections.abc import Sequence
 
 import pytest
-from live_server import LiveServer, hosted_of, until
+from live_server import LiveServer, candidate_of, until
 
+import rung.serving.live
+from rung.core.answer import Opened
 from rung.core.model import Completion, Request
+from rung.core.streaming import Delta
 from rung.models.fake import FakeModel
 from rung.serving import engine
+from rung.serving.hosting import Hosted
+from rung.serving.live import LiveEngine
 from rung.serving.waiting import WaitingLine
 
 
@@ -69,11 +74,39 @@ class Counting(FakeModel):
         return super().generate(requests)
 
 
-def test_whoever_is_first_after_a_batch_does_not_go_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+class CountingLive(Counting):
+    """The same, asked step by step: it answers all at the next step, as it would choose labels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._begun: dict[str, Request] = {}
+
+    def joins(self) -> bool:
+        return True
+
+    def begin(self, id: str, request: Request) -> None:
+        self._begun[id] = request
+
+    def step(self) -> list[tuple[str, Delta]]:
+        begun, self._begun = self._begun, {}
+        done = self.generate(list(begun.values()))
+        return [(id, Delta(completion.text, completion)) for id, completion in zip(begun, done, strict=True)]
+
+    def cancel(self, id: str) -> None:
+        self._begun.pop(id, None)
+
+    def busy(self) -> bool:
+        return bool(self._begun)
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_whoever_is_first_after_a_batch_does_not_go_alone(monkeypatch: pytest.MonkeyPatch, *, live: bool) -> None:
     patience = iter([60.0])
-    monkeypatch.setattr(engine, "patience_after", lambda seconds: next(patience, 0.0))
-    model = Counting()
-    hosted = hosted_of(model)
+    for module in (engine, rung.serving.live):
+        monkeypatch.setattr(module, "patience_after", lambda seconds: next(patience, 0.0))
+    model = CountingLive() if live else Counting()
+    opened = Opened(candidate_of(model), model)
+    hosted = Hosted("small", opened, (LiveEngine if live else engine.Engine)(opened))
     with LiveServer(hosted) as server:
 
         def twice() -> None:
