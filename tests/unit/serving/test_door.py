@@ -209,3 +209,19 @@ def test_a_database_that_is_away_is_a_503_and_not_a_door_that_stands_open() -> N
         reply = server.chat(key="rung-" + "a" * 43)
         assert (reply.status, reply.error["code"]) == (503, "unavailable")
         assert b"secret" not in reply.body
+
+
+def test_what_breaks_in_the_door_itself_is_told_in_the_same_form() -> None:
+    class Broken:
+        def find_key(self, secret: str) -> Key | None:
+            raise ValueError("secret host")
+
+        def spent(self, key: str, since: datetime) -> int:
+            raise ValueError("secret host")
+
+    with LiveServer(hosted_of(FakeModel(default="yes")), book=Broken()) as server:
+        reply = server.chat(key="rung-" + "a" * 43)
+        assert reply.status == 500
+        assert reply.error["code"]
+        assert b"secret" not in reply.body
+        assert reply.headers["x-request-id"]
